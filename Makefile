@@ -1,0 +1,53 @@
+# Everything starts here: `make lab` for learners, `make test` for contributors. `make help` lists the targets.
+# Variables: PORT=8888  HEADLESS=1 (open no browser)  TORCH=cpu|cuda  PYTHON=/path/to/python3.12
+
+PYTHON ?= python3
+PORT ?= 8888
+VENV := .venv/bin
+TESTS ?= tests
+LAB_FLAGS := --port $(PORT) $(if $(HEADLESS),--no-browser)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test lab test test-all build execute bench lint lock doctor clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+
+lab: setup  ## set everything up and open JupyterLab on lesson 00
+	@$(VENV)/racecourse lab $(LAB_FLAGS)
+
+setup:  ## make .venv with the packages that the lessons need (seconds when it is up to date)
+	@$(PYTHON) utils/bootstrap.py
+
+setup-test:
+	@$(PYTHON) utils/bootstrap.py --test
+
+test: setup-test  ## run the tests, short settings (TESTS=tests/test_cli.py for one file)
+	$(VENV)/python -m pytest -m "not slow" $(TESTS)
+
+test-all: setup-test  ## run every test, full-size notebooks and training included
+	$(VENV)/python -m pytest $(TESTS)
+
+build: setup  ## build lessons/, solutions/ and exercises/ from sources/; run the lessons whose source changed
+	$(VENV)/racecourse build
+
+execute: setup  ## build, and run every lesson again at full settings
+	$(VENV)/racecourse build --execute
+
+bench: setup  ## run what is in benchmarks/ and print the tables
+	$(VENV)/racecourse bench
+
+lint: setup-test  ## ruff and mypy
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check utils tests benchmarks
+	$(VENV)/mypy
+
+lock: setup-test  ## pin the newest versions again in the two requirements*.lock files
+	$(VENV)/python utils/lock.py
+
+doctor: setup  ## say what works on this machine and what to do about the rest
+	@$(VENV)/racecourse doctor
+
+clean:  ## remove .venv and caches (your work in work/ stays)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

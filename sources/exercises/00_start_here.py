@@ -1,0 +1,196 @@
+# %% [markdown] nbgrader={"grade": false, "grade_id": "start-here-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# # 00 · Warm-up: answering, checking, handing in
+#
+# Three small functions and one question in words, 100 points, about 20 minutes. The functions are the ones you need
+# to answer *"will this model run on my machine, and how fast?"* The set also shows how every later set works:
+#
+# 1. **Answer.** Replace the two lines `# YOUR CODE HERE` and `raise NotImplementedError(...)` with your code. Leave the
+#    function's name and arguments as they are.
+# 2. **Run the check** in the cell below your answer. Silence means that it passed. A message names the mistake.
+#    A second check, with other numbers, stays hidden until you ask for your points.
+# 3. **Stuck?** `hint("tokens-per-second")` prints one hint. Call it again for the next.
+# 4. **See your points.** Save the notebook, then type `racecourse check 00_start_here` in a terminal in the course's folder.
+#    It runs a copy of your notebook, hidden checks included, and says what each exercise earned and why. As often as you like.
+# 5. **Hand in**, if you are in a class: this one file, `00_start_here.ipynb`, in the way that your instructor names.
+#    On Colab, take it from *File → Download → Download .ipynb*.
+#
+# Your copy lies in `work/00_start_here/`. No update overwrites it. Use any cell you like for trials, but do not
+# define your answer by importing it from `racecourse`: such an answer earns nothing.
+
+# %% nbgrader={"grade": false, "grade_id": "start-here-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import math
+
+from racecourse.learn.hints import hint
+
+# %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "start-here-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
+MEMORY_GIB = 16  # memory of the computer in question
+RESERVE = 0.25  # the share of it that stays free: for the system, and for what the model computes
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "tokens-per-second-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 1 · How fast does it write?  (difficulty 1 of 5 · 4 minutes · 25 points)
+#
+# A language model writes **tokens**, pieces of words, one after the other. You note the second at which each token
+# arrives, counted from the moment you pressed Enter. Before the first token the model reads your prompt, so the
+# first gap is not writing. Write `tokens_per_second`: the speed **from the first token to the last**.
+#
+# | in | | out | |
+# |---|---|---|---|
+# | `arrivals_s` | list of `n` numbers, seconds, rising | speed | float, tokens per second; `0.0` for fewer than two arrivals |
+#
+# Worked example: `[0.8, 0.9, 1.0, 1.1, 1.2]` → `10.0`.
+# Before you write: five tokens have arrived. How many of them were *written* between 0.8 s and 1.2 s?
+
+# %% nbgrader={"grade": false, "grade_id": "tokens-per-second", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def tokens_per_second(arrivals_s: list[float]) -> float:
+    """Tokens written per second, from the first arrival to the last."""
+    ### BEGIN SOLUTION
+    if len(arrivals_s) < 2:
+        return 0.0
+    return (len(arrivals_s) - 1) / (arrivals_s[-1] - arrivals_s[0])
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "tokens-per-second-visible", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+speed = tokens_per_second([0.8, 0.9, 1.0, 1.1, 1.2])
+assert speed is not None, "nothing came back: end your function with `return ...`"
+assert not math.isclose(speed, 12.5), "12.5: five arrivals, but only four gaps between them; count the gaps"
+assert not math.isclose(speed, 5 / 1.2), "4.17: the clock starts when the first token arrives, not when you press Enter"
+assert not math.isclose(speed, 4 / 1.2), "3.33: the gaps are right, but the time runs from 0.8 s, not from 0"
+assert not math.isclose(speed, 0.1), "0.1 is seconds per token; turn the fraction over"
+assert math.isclose(speed, 10.0), f"worked example: expected 10.0 tokens per second, got {speed!r}"
+
+# %% nbgrader={"grade": true, "grade_id": "tokens-per-second-hidden", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+import math
+
+speed = tokens_per_second([2.0, 2.5, 2.6, 4.0])
+assert math.isclose(speed, 1.5), f"gaps of different lengths: 3 tokens in 2 seconds make 1.5, got {speed!r}"
+speed = tokens_per_second([0.25, 0.25 + 1 / 64])
+assert math.isclose(speed, 64.0), f"two arrivals 1/64 s apart make 64 tokens per second, got {speed!r}"
+speed = tokens_per_second([0.7])
+assert speed == 0.0, f"one arrival has no gap, so the speed is 0.0, got {speed!r}"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "weight-bytes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 2 · How large is it?  (difficulty 2 of 5 · 6 minutes · 30 points)
+#
+# A model is a list of numbers, its **parameters**. Each takes some bits: 32 or 16 as trained, 8 or 4 when it has been
+# **quantised**, that is, rounded. Quantised parameters are stored in blocks, and every block has one **scale**, a number
+# of 2 bytes that says how large its parameters are. Write `weight_bytes`.
+#
+# | in | | out | |
+# |---|---|---|---|
+# | `n_parameters` | integer, `>= 1` | size | int, bytes |
+# | `bits` | bits per parameter, packed without gaps; a byte that is begun counts | | |
+# | `block` | parameters per scale, or `None` for no scales; a block that is begun has a scale | | |
+#
+# Worked example: 100 parameters of 4 bits in blocks of 32 → 50 bytes of parameters and 4 scales → `58`.
+# Before you write: by how much do the scales of blocks of 32 make a 4-bit model larger? Guess in per cent.
+
+# %% nbgrader={"grade": false, "grade_id": "weight-bytes", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def weight_bytes(n_parameters: int, bits: int, block: int | None = None) -> int:
+    """Bytes that the parameters take, with one 2-byte scale for each block."""
+    ### BEGIN SOLUTION
+    packed = math.ceil(n_parameters * bits / 8)
+    scales = 0 if block is None else 2 * math.ceil(n_parameters / block)
+    return packed + scales
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "weight-bytes-visible", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
+size = weight_bytes(1000, bits=16)
+assert size is not None, "nothing came back: end your function with `return ...`"
+assert size != 16000, "16000: that takes 16 for bytes; it is bits, and a byte has eight"
+assert size == 2000, f"1000 parameters of 16 bits are 2000 bytes, got {size!r}"
+size = weight_bytes(100, bits=4, block=32)
+assert size != 50, "50: the scales are missing; every block of 32 has one, of 2 bytes"
+assert size != 56, "56: the last 4 parameters are a block too, and it has a scale of its own"
+assert size != 54, "54: four scales, but each takes 2 bytes"
+assert size == 58, f"worked example: expected 58 bytes, got {size!r}"
+assert isinstance(size, int), f"bytes are whole numbers: expected an int, got {type(size).__name__}"
+
+# %% nbgrader={"grade": true, "grade_id": "weight-bytes-hidden", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+size = weight_bytes(134_515_008, bits=32)
+assert size == 538_060_032, f"134,515,008 parameters of 32 bits are 538,060,032 bytes, got {size!r}"
+size = weight_bytes(33, bits=4)
+assert size == 17, f"33 parameters of 4 bits are 16 and a half bytes, so 17 are taken, got {size!r}"
+size = weight_bytes(130, bits=8, block=64)
+assert size == 136, f"130 parameters of 8 bits in blocks of 64: 130 bytes and 3 scales make 136, got {size!r}"
+size = weight_bytes(128, bits=4, block=64)
+assert size == 68, f"128 parameters fill two blocks of 64 exactly: 64 bytes and 2 scales make 68, got {size!r}"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "models-that-fit-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 3 · What fits?  (difficulty 2 of 5 · 5 minutes · 30 points)
+#
+# Part of a computer's memory must stay free. Write `models_that_fit`: the names of the models whose weights fit into
+# the rest, **the largest first**. A model that needs exactly the rest fits. Memory is sold in GiB; one GiB is
+# `2**30` bytes, 7 % more than `10**9`.
+#
+# | in | | out | |
+# |---|---|---|---|
+# | `sizes` | dict: name → bytes | names | list of str, by size, the largest first; equal sizes in alphabetical order |
+# | `memory_gib` | memory, GiB | | |
+# | `reserve` | share that stays free, `0 <= reserve < 1` | | |
+#
+# Worked example: `{"small": 10**9, "large": 7 * 10**9}`, 8 GiB, reserve 0.5 → `["small"]`, because only
+# 4,294,967,296 bytes may be used.
+
+# %% nbgrader={"grade": false, "grade_id": "models-that-fit", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def models_that_fit(sizes: dict[str, int], memory_gib: float, reserve: float) -> list[str]:
+    """Names of the models that fit into the part of the memory that is not reserved, the largest first."""
+    ### BEGIN SOLUTION
+    budget = memory_gib * 2**30 * (1 - reserve)
+    fitting = [name for name in sizes if sizes[name] <= budget]
+    return sorted(fitting, key=lambda name: (-sizes[name], name))
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "models-that-fit-visible", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
+names = models_that_fit({"small": 10**9, "large": 7 * 10**9}, memory_gib=8, reserve=0.5)
+assert names is not None, "nothing came back: end your function with `return ...`"
+assert names != ["large", "small"], "7 GB do not fit: half of the 8 GiB is reserved"
+assert names == ["small"], f"worked example: expected ['small'], got {names!r}"
+names = models_that_fit({"a": 2 * 10**9, "b": 3 * 10**9, "c": 10**9}, memory_gib=4, reserve=0.25)
+assert names != ["c", "a", "b"], "that is the smallest first; the largest comes first"
+assert names != ["a", "c"], "b is missing: 3 GB fit into 3 GiB, because a GiB is 2**30 bytes, not 10**9"
+assert names == ["b", "a", "c"], f"all three fit into 3 GiB, the largest first: expected ['b', 'a', 'c'], got {names!r}"
+
+# %% nbgrader={"grade": true, "grade_id": "models-that-fit-hidden", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+names = models_that_fit({"exact": 3 * 2**30, "over": 3 * 2**30 + 1}, memory_gib=4, reserve=0.25)
+assert names == ["exact"], f"a model of exactly the usable 3 GiB fits, one byte more does not: got {names!r}"
+names = models_that_fit({"x": 2**30, "p": 2**33, "m": 2**30, "q": 2**34}, memory_gib=10, reserve=0.2)
+assert names == ["p", "m", "x"], f"8 GiB usable: p, then m and x, equal in size, by the alphabet; got {names!r}"
+names = models_that_fit({"huge": 2**40}, memory_gib=16, reserve=0.0)
+assert names == [], f"nothing fits, so the list is empty, got {names!r}"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "table-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# Now put your functions to work. The next cell earns nothing. It prints what the computer with the memory in the
+# parameters cell can hold, for the model that you chat with in lesson 00 and the two that this course compares.
+
+# %% nbgrader={"grade": false, "grade_id": "table", "locked": true, "schema_version": 3, "solution": false, "task": false}
+COUNTS = {"SmolLM2-135M": 134_515_008, "QwQ-32B": 32_763_876_352, "DeepSeek-R1": 671_026_404_352}
+for bits, block in [(16, None), (8, 32), (4, 32)]:
+    sizes = {name: weight_bytes(count, bits, block) for name, count in COUNTS.items()}
+    fitting = models_that_fit(sizes, MEMORY_GIB, RESERVE)
+    table = ", ".join(f"{name} {size / 2**30:.2f} GiB" for name, size in sizes.items())
+    print(f"{bits:2} bits: {table}; of these {MEMORY_GIB} GiB hold: {', '.join(fitting) or 'none'}")
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "start-here-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 4 · In your own words  (difficulty 1 of 5 · 5 minutes · 15 points)
+#
+# QwQ-32B is said to match DeepSeek-R1. Take the table above. In three to five sentences: which of the two could a
+# person run at home, on which computer and at how many bits, and what would they have to give up? Use at least two
+# numbers from the table. Your instructor reads this one; the check cannot.
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "start-here-question", "locked": false, "points": 15, "schema_version": 3, "solution": true, "task": false}
+# At 4 bits with a scale per block of 32, QwQ-32B takes 17.16 GiB, so a computer with 24 GiB holds it with a quarter kept
+# free, and one with 16 GiB does not. DeepSeek-R1 takes 351.53 GiB even at 4 bits, which no home computer has. What is given up
+# is precision: 4 bits round each parameter to one of 16 levels, and whether the answers suffer has to be measured.
+#
+# === BEGIN MARK SCHEME ===
+# 6 points: QwQ-32B at 4 bits, with its size and a memory that holds it together with the reserve.
+# 4 points: DeepSeek-R1 ruled out with its size.
+# 3 points: names what is given up (precision, and so possibly quality; or speed, or money) without claiming to know how much.
+# 2 points: units are right (GiB, bits), and at least two numbers are taken from the table.
+# === END MARK SCHEME ===

@@ -1,0 +1,131 @@
+"""The `racecourse` command: a thin layer that names the course's actions and turns errors into sentences.
+
+Each command imports what it needs when it is called, so `racecourse --help` answers at once. Left out: making the
+environment, which must work before this package is installed (utils/bootstrap.py, `make lab`).
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+F = TypeVar("F", bound=Callable)
+MODEL = "smollm2-135m-instruct"
+FIRST_SETS = ("00_start_here", "01_transformers")  # `lab` puts copies of these into work/
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Name = Annotated[str, typer.Argument(help="a set, such as 01_transformers")]
+
+
+@app.callback()
+def about() -> None:
+    """Racecourse: a Jupyter course on how a dense 32B model came level with a 671B mixture of experts."""
+
+
+def plain_errors(command: F) -> F:
+    """Show what the user can mend as one sentence and exit 1; a bug of ours keeps its traceback."""
+
+    @wraps(command)
+    def run(*args, **kwargs):
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, OSError, RuntimeError) as error:
+            typer.echo(f"racecourse: {error}", err=True)
+            raise typer.Exit(1) from error
+
+    return run  # type: ignore[return-value]
+
+
+@app.command()
+@plain_errors
+def lab(
+    port: Annotated[int, typer.Option(help="the next free one is taken if this is in use")] = 8888,
+    browser: Annotated[bool, typer.Option(help="open a browser, where there is one")] = True,
+) -> None:
+    """Get everything ready and open JupyterLab on lesson 00."""
+    from racecourse.lab import get_ready, serve
+
+    raise typer.Exit(serve(get_ready(FIRST_SETS, MODEL), port=port, open_browser=browser))
+
+
+@app.command()
+@plain_errors
+def start(name: Name) -> None:
+    """Put your own copy of a lesson and its exercises into work/."""
+    from racecourse.learn.work import start as start_work
+
+    start_work(name)
+
+
+@app.command()
+@plain_errors
+def check(name: Name) -> None:
+    """Grade your copy in work/, hidden tests included: points per exercise, what failed and why."""
+    from racecourse.grading.checker import check as check_work
+
+    check_work(name)
+
+
+@app.command()
+@plain_errors
+def build(
+    names: Annotated[list[str] | None, typer.Argument(help="only these topics; all of them if left out")] = None,
+    execute: Annotated[bool, typer.Option("--execute", help="run every lesson again, changed or not")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="run lessons at their smallest settings")] = False,
+) -> None:
+    """Build lessons/, solutions/ and exercises/ from sources/."""
+    from racecourse.learn.notebooks import build as build_notebooks
+    from racecourse.learn.notebooks import course_root
+
+    written = build_notebooks(names, execute=execute, quick=quick)
+    for path in written:
+        typer.echo(f"wrote {path.relative_to(course_root())}")
+    if not written:
+        typer.echo("everything is up to date")
+
+
+@app.command()
+@plain_errors
+def fetch(name: Annotated[str, typer.Argument(help="a model, such as smollm2-135m-instruct")] = MODEL) -> None:
+    """Put a model into the cache, for work without a network."""
+    from racecourse.models.zoo import fetch as fetch_model
+
+    typer.echo(f"{name} is in {fetch_model(name)}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine and what to do about the rest."""
+    from racecourse.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        typer.echo(str(finding))
+    raise typer.Exit(any(finding.state == "problem" for finding in findings))
+
+
+@app.command()
+@plain_errors
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="only these; all of benchmarks/ if left out")] = None,
+) -> None:
+    """Run the side-by-side benchmarks and print their tables."""
+    from racecourse.learn.notebooks import course_root
+
+    there = {path.stem: path for path in sorted(Path(course_root(), "benchmarks").glob("[!_]*.py"))}
+    unknown = [name for name in names or [] if name not in there]
+    if unknown:
+        raise ValueError(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(there) or 'none'}")
+    failed = 0
+    for name in names or there:
+        typer.echo(f"\nbenchmarks/{name}.py")
+        failed |= subprocess.run([sys.executable, str(there[name])]).returncode != 0
+    raise typer.Exit(failed)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,268 @@
+"""Sources to notebooks: `sources/*/NN_topic.py` becomes `lessons/`, `solutions/` and `exercises/`.
+
+One way only, and twice in a row changes nothing: cell ids come from the cells themselves, no time of day is written.
+A lesson is executed only when its own source changed; a release is made by nbgrader from the solution notebook.
+Left out: executing exercises (grading/checker.py does that) and the learner's copies (learn/work.py).
+"""
+
+import hashlib
+import json
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+LESSON, EXERCISE = "lessons", "exercises"  # the folders below sources/
+COLAB_LACKS = ("gguf", "jaxtyping", "wadler-lindig")  # what the package needs and Colab does not ship
+
+BADGE = """\
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+(https://colab.research.google.com/github/{repository}/blob/{tag}/{path})"""
+
+SETUP = """\
+# Set-up. On Colab this installs the course's package and changes none that is there; elsewhere `make lab` has done it.
+import importlib.util
+import sys
+
+if "google.colab" in sys.modules and importlib.util.find_spec("racecourse") is None:
+    %pip install -q --no-deps "racecourse @ git+https://github.com/{repository}@{tag}" {extras}
+
+from racecourse.learn.setup import start
+
+session = start("{name}")"""
+
+
+def course_root(start: Path | str | None = None) -> Path:
+    """The folder that holds the course: the nearest one at or above `start` (default: here) with sources/ in it."""
+    here = Path(start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "sources").is_dir() and (folder / "pyproject.toml").is_file():
+            return folder
+    raise FileNotFoundError(f"no course at or above {str(here)!r}: run this inside a clone of the course's repository")
+
+
+def sources(root: Path, names: Iterable[str] | None = None) -> list[Path]:
+    """Every source file in order, or those of the named topics."""
+    found = sorted(p for kind in (LESSON, EXERCISE) for p in (root / "sources" / kind).glob("[0-9][0-9]_*.py"))
+    if names is None:
+        return found
+    wanted = set(names)
+    unknown = wanted - {path.stem for path in found}
+    if unknown:
+        raise ValueError(f"no source named {sorted(unknown)}; there are {sorted({path.stem for path in found})}")
+    return [path for path in found if path.stem in wanted]
+
+
+def target(source: Path, root: Path) -> Path:
+    """Where the notebook of a source goes: lessons/NN.ipynb, or solutions/NN/NN.ipynb for an exercise set."""
+    name = source.stem
+    if source.parent.name == LESSON:
+        return root / "lessons" / f"{name}.ipynb"
+    return root / "solutions" / name / f"{name}.ipynb"
+
+
+def release_path(name: str, root: Path) -> Path:
+    return root / "exercises" / name / f"{name}.ipynb"
+
+
+def convert(source: Path, root: Path) -> Any:
+    """The notebook of one source, without outputs: badge, title, set-up cell, then the source's own cells."""
+    import jupytext
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+    text = source.read_text(encoding="utf-8")
+    cells = jupytext.reads(text, fmt="py:percent").cells
+    if not cells or cells[0].cell_type != "markdown":
+        raise ValueError(f"{source.name}: the first cell must be the title, '# %% [markdown]'")
+    course = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["racecourse"]
+    is_lesson = source.parent.name == LESSON
+    public = target(source, root) if is_lesson else release_path(source.stem, root)  # a badge never opens a solution
+    badge = new_markdown_cell(BADGE.format(path=public.relative_to(root).as_posix(), **course))
+    setup = new_code_cell(SETUP.format(name=source.stem, extras=" ".join(COLAB_LACKS), **course))
+    setup.metadata["tags"] = ["setup"]
+    badge.id, setup.id = "badge", "setup"
+    if not is_lesson:
+        badge.metadata["nbgrader"], setup.metadata["nbgrader"] = locked("badge"), locked("setup")
+    metadata = notebook_metadata(cells[0].metadata.pop("accelerator", None))
+    notebook = new_notebook(cells=[badge, cells[0], setup, *cells[1:]], metadata=metadata)
+    notebook.nbformat_minor = 5
+    set_ids(notebook)
+    # A lesson's digest is of its source alone (a new address does not cost a run), a set's of all that makes its release.
+    config = "" if is_lesson else (root / "nbgrader_config.py").read_text(encoding="utf-8")
+    basis = text if is_lesson else json.dumps([notebook.cells, notebook.metadata, config], sort_keys=True)
+    notebook.metadata["racecourse"] = {"source_sha256": hashlib.sha256(basis.encode()).hexdigest()}
+    return notebook
+
+
+def locked(grade_id: str) -> dict[str, Any]:
+    """nbgrader's metadata for a read-only cell, which autograding puts back as it was."""
+    return {"grade": False, "grade_id": grade_id, "locked": True, "schema_version": 3, "solution": False, "task": False}
+
+
+def notebook_metadata(accelerator: str | None) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "colab": {"provenance": [], "toc_visible": True},
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    if accelerator:
+        metadata["accelerator"] = accelerator
+        metadata["colab"]["gpuType"] = "T4"
+    return metadata
+
+
+def set_ids(notebook: Any) -> None:
+    """Ids that stay the same from build to build: the grade_id where there is one, else a digest of the content."""
+    taken: set[str] = set()
+    for cell in notebook.cells:
+        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's own note about blank lines
+        base = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if base is None and cell.id not in ("badge", "setup"):
+            base = content_id(cell)
+        cell.id = base or cell.id
+        repeat = 2
+        while cell.id in taken:
+            cell.id, repeat = f"{base}-{repeat}", repeat + 1
+        taken.add(cell.id)
+
+
+def content_id(cell: Any) -> str:
+    return hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+
+
+def build(
+    names: Iterable[str] | None = None, execute: bool = False, quick: bool = False, root: Path | str | None = None
+) -> list[Path]:
+    """Build what is out of date and return the files written; `execute` runs every lesson, changed or not.
+
+    A notebook whose code fails is not written: the error names the cell. `quick` runs lessons at their smallest
+    settings and marks them, so that the next full build runs them again.
+    """
+    from racecourse.learn.running import run
+
+    root = course_root(root)
+    written, releases = [], []
+    for source in sources(root, names):
+        notebook, path = convert(source, root), target(source, root)
+        if source.parent.name == LESSON:
+            if execute or not keep_outputs(notebook, path, quick):
+                run(notebook, name=source.stem, quick=quick, root=root)
+        else:
+            releases.append(source.stem)
+        written += write(notebook, path)
+    outdated = [name for name in releases if digest(release_path(name, root)) != digest(target_of(name, root))]
+    return written + release(outdated, root)
+
+
+def target_of(name: str, root: Path) -> Path:
+    return target(root / "sources" / EXERCISE / f"{name}.py", root)
+
+
+def digest(path: Path) -> str | None:
+    """The digest that a built notebook carries of what it was made from; None where there is no such notebook."""
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))["metadata"].get("racecourse", {}).get("source_sha256")
+
+
+def keep_outputs(notebook: Any, path: Path, quick: bool) -> bool:
+    """Take over the committed outputs of a lesson whose source did not change; False means that it must be run."""
+    import nbformat
+
+    if not path.is_file():
+        return False
+    old = nbformat.read(path, as_version=4)
+    record = old.metadata.get("racecourse", {})
+    was_quick = record.get("quick", False)
+    if record.get("source_sha256") != notebook.metadata.racecourse.source_sha256 or (was_quick and not quick):
+        return False
+    before = {cell.id: cell for cell in old.cells if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.id in before:
+            cell.outputs, cell.execution_count = before[cell.id].outputs, before[cell.id].execution_count
+    notebook.metadata["racecourse"] = record
+    return True
+
+
+def write(notebook: Any, path: Path) -> list[Path]:
+    """Write the notebook if that changes the file; the list of files written."""
+    import nbformat
+
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return [path]
+
+
+def release(names: Iterable[str], root: Path) -> list[Path]:
+    """Let nbgrader make the named sets' releases from their solutions; the list of files written."""
+    names = list(names)
+    written = []
+    with tempfile.TemporaryDirectory() as folder:
+        generate_assignments(names, root, Path(folder))
+        for made in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+            path = root / "exercises" / made.relative_to(folder)
+            if not path.is_file() or path.read_bytes() != made.read_bytes():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(made.read_bytes())
+                written.append(path)
+    return written
+
+
+def generate_assignments(names: list[str], root: Path, into: Path) -> None:
+    """`nbgrader generate_assignment --no-db` for each name, in this process, with the course's own configuration."""
+    if not names:
+        return
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config import PyFileConfigLoader
+
+    for name in names:
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+        config.CourseDirectory.root = str(root)
+        config.CourseDirectory.release_directory = str(into)
+        config.CourseDirectory.assignment_id = name
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+        GenerateAssignment(coursedir=CourseDirectory(config=config), config=config).start()
+
+
+def out_of_date(root: Path | str | None = None) -> list[str]:
+    """One line for each built notebook whose inputs differ from its source; CI runs this. Outputs are not compared."""
+    root = course_root(root)
+    problems = []
+    with tempfile.TemporaryDirectory() as folder:
+        sets = [source.stem for source in sources(root) if source.parent.name == EXERCISE]
+        for source in sources(root):
+            problems += difference(inputs(convert(source, root)), target(source, root), root)
+        generate_assignments([name for name in sets if target_of(name, root).is_file()], root, Path(folder))
+        for made in Path(folder).rglob("*.ipynb"):
+            problems += difference(inputs(read(made)), release_path(made.stem, root), root)
+    return problems
+
+
+def difference(expected: Any, path: Path, root: Path) -> list[str]:
+    name = path.relative_to(root).as_posix()
+    if not path.is_file():
+        return [f"{name} is missing; run `make build`"]
+    if inputs(read(path)) != expected:
+        return [f"{name} differs from its source; edit the file in sources/ and run `make build`"]
+    return []
+
+
+def read(path: Path) -> Any:
+    import nbformat
+
+    return nbformat.read(path, as_version=4)
+
+
+def inputs(notebook: Any) -> list[tuple[str, str, str, str]]:
+    """What a person wrote in a notebook: id, type, metadata and source of every cell."""
+    return [
+        (cell.get("id", ""), cell.cell_type, json.dumps(cell.metadata, sort_keys=True), cell.source)
+        for cell in notebook.cells
+    ]

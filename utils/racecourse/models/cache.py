@@ -1,0 +1,54 @@
+"""The key-value cache: what attention needs of earlier tokens, kept so that each is computed once.
+
+One block of memory per layer, allocated up front: appending never copies what is there. Left out: paging, eviction and
+quantised caches.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from racecourse.models.config import ModelConfig
+
+
+class KVCache:
+    """Room for `max_tokens` tokens of `batch_size` rows.
+
+    Rows of different lengths are padded on the left; `n_pad_B` says by how much, and the transformer masks that part.
+    Multi-head latent attention keeps its latent in place of the keys and the shared rotary key in place of the values.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        batch_size: int,
+        max_tokens: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+        n_pad_B: Int[Tensor, "B"] | None = None,
+    ) -> None:
+        heads, k_width, v_width = config.cache_shape
+        shape, options = (config.n_layers, batch_size, heads, max_tokens), {"device": device, "dtype": dtype}
+        self.k = torch.zeros(*shape, k_width, **options)
+        self.v = torch.zeros(*shape, v_width, **options)
+        self.max_tokens = max_tokens
+        self.n_pad_B = n_pad_B
+        self.length = 0  # tokens held, padding included; the transformer moves it on after its last layer
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all layers, used or not."""
+        return self.k.nbytes + self.v.nbytes
+
+    def append(
+        self, layer: int, k_BKTC: Float[Tensor, "B K T C"], v_BKTC: Float[Tensor, "B K T C"]
+    ) -> tuple[Float[Tensor, "B K S C"], Float[Tensor, "B K S C"]]:
+        """Store the new tokens of one layer; return all that the layer has, old and new."""
+        start, end = self.length, self.length + k_BKTC.shape[2]
+        if end > self.max_tokens:
+            raise ValueError(f"the cache holds {self.max_tokens} tokens and {end} are needed; make it larger")
+        self.k[layer, :, :, start:end] = k_BKTC
+        self.v[layer, :, :, start:end] = v_BKTC
+        return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
