@@ -149,9 +149,9 @@ names = models_that_fit({"small": 10**9, "large": 7 * 10**9}, memory_gib=8, rese
 assert names is not None, "nothing came back: end your function with `return ...`"
 assert names != ["large", "small"], "7 GB do not fit: half of the 8 GiB is reserved"
 assert names == ["small"], f"worked example: expected ['small'], got {names!r}"
-names = models_that_fit({"a": 2 * 10**9, "b": 3 * 10**9, "c": 10**9}, memory_gib=4, reserve=0.25)
+names = models_that_fit({"a": 2_000_000_000, "b": 3_100_000_000, "c": 1_000_000_000}, memory_gib=4, reserve=0.25)
 assert names != ["c", "a", "b"], "that is the smallest first; the largest comes first"
-assert names != ["a", "c"], "b is missing: 3 GB fit into 3 GiB, because a GiB is 2**30 bytes, not 10**9"
+assert names != ["a", "c"], "b is missing: 3.1 GB fit into 3 GiB, because a GiB is 2**30 bytes, not 10**9"
 assert names == ["b", "a", "c"], f"all three fit into 3 GiB, the largest first: expected ['b', 'a', 'c'], got {names!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "models-that-fit-hidden", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}

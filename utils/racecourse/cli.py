@@ -27,7 +27,7 @@ def about() -> None:
 
 
 def plain_errors(command: F) -> F:
-    """Show what the user can mend as one sentence and exit 1; a bug of ours keeps its traceback."""
+    """Show what the course raises for its user as a sentence and exit 1; any other error keeps its traceback."""
 
     @wraps(command)
     def run(*args, **kwargs):
@@ -81,7 +81,7 @@ def build(
     from racecourse.learn.notebooks import build as build_notebooks
     from racecourse.learn.notebooks import course_root
 
-    written = build_notebooks(names, execute=execute, quick=quick)
+    written = build_notebooks(names or None, execute=execute, quick=quick)
     for path in written:
         typer.echo(f"wrote {path.relative_to(course_root())}")
     if not written:
@@ -105,7 +105,7 @@ def doctor() -> None:
     findings = examine()
     for finding in findings:
         typer.echo(str(finding))
-    raise typer.Exit(any(finding.state == "problem" for finding in findings))
+    raise typer.Exit(1 if any(finding.state == "problem" for finding in findings) else 0)
 
 
 @app.command()
@@ -120,12 +120,8 @@ def bench(
     unknown = [name for name in names or [] if name not in there]
     if unknown:
         raise ValueError(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(there) or 'none'}")
-    failed = 0
+    statuses = []
     for name in names or there:
         typer.echo(f"\nbenchmarks/{name}.py")
-        failed |= subprocess.run([sys.executable, str(there[name])]).returncode != 0
-    raise typer.Exit(failed)
-
-
-def main() -> None:
-    app()
+        statuses.append(subprocess.run([sys.executable, str(there[name])]).returncode)
+    raise typer.Exit(1 if any(statuses) else 0)

