@@ -5,6 +5,7 @@ PYTHON ?= python3
 PORT ?= 8888
 VENV := .venv/bin
 TESTS ?= tests
+export TORCH
 LAB_FLAGS := --port $(PORT) $(if $(HEADLESS),--no-browser)
 
 .DEFAULT_GOAL := help

@@ -26,6 +26,7 @@ BASE = {
     "eos_token_id": 2,
 }
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "rope_theta": 1e4}
+WIDE_YARN = {**YARN, "original_max_position_embeddings": 64}  # its ramp crosses several channels of a wide head
 LLAMA3 = {
     "rope_type": "llama3",
     "rope_theta": 5e5,
@@ -60,6 +61,8 @@ CASES = {
     "llama-linear-rope": ("Llama", {"rope_parameters": {"rope_type": "linear", "factor": 3.0, "rope_theta": 1e4}}),
     "qwen2": ("Qwen2", {}),
     "qwen2-tied-yarn": ("Qwen2", {"tie_word_embeddings": True, "rope_parameters": YARN}),
+    "llama-yarn-wide-heads": ("Llama", {"head_dim": 32, "rope_parameters": WIDE_YARN}),
+    "llama-yarn-not-truncated": ("Llama", {"head_dim": 32, "rope_parameters": {**WIDE_YARN, "truncate": False}}),
     "qwen3-narrow-heads": ("Qwen3", {"head_dim": 12}),
     "qwen3-tied": ("Qwen3", {"head_dim": 16, "tie_word_embeddings": True, "num_key_value_heads": 3}),
     "mixtral": ("Mixtral", {"num_local_experts": 8, "num_experts_per_tok": 2}),

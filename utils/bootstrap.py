@@ -45,7 +45,7 @@ def choose_torch(*, system: str, has_gpu: bool, index_reachable: bool, wish: str
     met by PyPI's CUDA wheel: if no CPU build is found, pip fails before it downloads anything.
     """
     if wish not in ("", "cpu", "cuda"):
-        raise SystemExit("TORCH={!r} is not known; use TORCH=cpu or TORCH=cuda, or leave it out".format(wish))
+        raise SystemExit(f"TORCH={wish!r} is not known; use TORCH=cpu or TORCH=cuda, or leave it out")
     plain = "torch==" + TORCH_VERSION
     if system == "Darwin":
         return Torch(plain, "", False, "macOS has one build, which uses the CPU and Apple's GPU")
@@ -99,10 +99,9 @@ def find_python() -> str:
         if shutil.which(name) and version_of(name) == version:
             return name
     raise SystemExit(
-        "Racecourse needs Python 3.11, 3.12 or 3.13; this is {}.{} ({}) and none of the others is on the PATH.\n"
-        "Install one (https://www.python.org/downloads/), or name it: make lab PYTHON=/path/to/python3.12".format(
-            *sys.version_info[:2], sys.executable
-        )
+        f"Racecourse needs Python 3.11, 3.12 or 3.13; {sys.executable} is {platform.python_version()}, and none of\n"
+        "those is on the PATH. Install one (https://www.python.org/downloads/), or say where it is:\n"
+        "make lab PYTHON=/path/to/python3.12"
     )
 
 
@@ -124,7 +123,7 @@ def make_venv(python: str, origin: str) -> None:
     record = VENV / "racecourse-origin.json"
     if record.exists() and record.read_text() == origin and version_of(str(venv_python())):
         return
-    print("Creating .venv with Python {}.{}".format(*version_of(python)), flush=True)
+    print(f"Creating .venv with {python}", flush=True)
     made = subprocess.run([python, "-m", "venv", "--clear", str(VENV)])
     if made.returncode:
         raise SystemExit("The venv module failed; on Debian and Ubuntu install it: sudo apt install python3-venv")
@@ -139,21 +138,19 @@ def pip_install(*arguments: str) -> int:
 
 def install_torch(torch: Torch, lock: Path) -> None:
     """Install the chosen build, or say what the choices are."""
-    print("torch {}: {}".format(TORCH_VERSION, torch.why), flush=True)
+    print(f"torch {TORCH_VERSION}: {torch.why}", flush=True)
     options = ["--extra-index-url", torch.index] if torch.index else []
     options += ["--constraint", str(lock)] if torch.with_dependencies else ["--no-deps"]
     if pip_install(*options, torch.requirement) == 0:
         return
     if not torch.requirement.endswith("+cpu"):
-        raise SystemExit("pip could not install {} (its message is above)".format(torch.requirement))
+        raise SystemExit(f"pip could not install {torch.requirement} (its message is above)")
     raise SystemExit(
-        "No CPU build of torch {} for Python {}.{} was found. PyPI's Linux build was not taken, because it brings\n"
-        "gigabytes of CUDA libraries that are of no use without an NVIDIA GPU. Your choices:\n"
-        "  - try again where {} can be reached;\n"
-        "  - point pip at a folder that holds the CPU wheel: PIP_FIND_LINKS=/path make lab;\n"
-        "  - accept the CUDA build: TORCH=cuda make lab".format(
-            TORCH_VERSION, *version_of(str(venv_python())), CPU_INDEX
-        )
+        f"No CPU build of torch {TORCH_VERSION} was found for this Python. PyPI's Linux build was not taken: it\n"
+        "brings gigabytes of CUDA libraries, of no use without an NVIDIA GPU. Your choices:\n"
+        f"  - try again where {CPU_INDEX} can be reached;\n"
+        "  - point pip at a folder that holds the CPU wheel: PIP_FIND_LINKS=/path/to/folder make lab;\n"
+        "  - accept the CUDA build: make lab TORCH=cuda"
     )
 
 
@@ -173,12 +170,13 @@ def main() -> None:
     if stamp.exists() and stamp.read_text() == wanted and venv_python().exists():
         return
 
-    make_venv(python, origin)
     system = platform.system()
     needs_index = system == "Linux" and wish != "cuda" and (wish == "cpu" or not has_gpu)
     reachable = needs_index and is_reachable(CPU_INDEX + "/torch/")
-    install_torch(choose_torch(system=system, has_gpu=has_gpu, index_reachable=reachable, wish=wish), locks[0])
-    print("Installing the packages of {}".format(" and ".join(lock.name for lock in locks)), flush=True)
+    torch = choose_torch(system=system, has_gpu=has_gpu, index_reachable=reachable, wish=wish)
+    make_venv(python, origin)
+    install_torch(torch, locks[0])
+    print(f"Installing the packages of {' and '.join(lock.name for lock in locks)}", flush=True)
     requirements = [part for lock in locks for part in ("--requirement", str(lock))]
     if pip_install("--no-deps", *requirements) or pip_install("--no-deps", "--editable", str(ROOT)):
         raise SystemExit("pip failed (its message is above); once the cause is gone, run the same command again")

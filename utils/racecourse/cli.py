@@ -33,6 +33,8 @@ def plain_errors(command: F) -> F:
     def run(*args, **kwargs):
         try:
             return command(*args, **kwargs)
+        except typer.Exit:  # a RuntimeError, too
+            raise
         except (ValueError, OSError, RuntimeError) as error:
             typer.echo(f"racecourse: {error}", err=True)
             raise typer.Exit(1) from error

@@ -1,7 +1,7 @@
 """What `racecourse lab` does once the environment exists: the model, the notebooks, the learner's copies, the server.
 
 Left out: a server for many people (deploy/), and any change to the user's own Jupyter settings: what the course wants
-is said on the command line.
+is said on the command line and in defaults that the user's settings override (learn/data/jupyter/).
 """
 
 import os
@@ -69,13 +69,12 @@ def has_browser() -> bool:
 
 
 def command(root: Path, notebook: Path, *, port: int, open_browser: bool) -> list[str]:
-    """JupyterLab's command line: quiet, no pop-ups, nothing fetched from outside."""
+    """JupyterLab's command line."""
     page = notebook.relative_to(root).as_posix()
     options = [
         f"--port={port}",
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/{page}",
-        "--LabApp.news_url=None",  # else the first visit asks about news from jupyter.org
         "--LabApp.extension_manager=readonly",  # else it asks PyPI for extensions
         "--log-level=ERROR",  # still prints the address
     ]
@@ -84,6 +83,12 @@ def command(root: Path, notebook: Path, *, port: int, open_browser: bool) -> lis
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # JupyterLab refuses to run as root without it; containers often do
     return [sys.executable, "-m", "jupyterlab", *options]
+
+
+def environment() -> dict[str, str]:
+    """This process's variables, with the course's defaults for JupyterLab: no pop-up that asks about news."""
+    folders = [str(Path(__file__).parent / "learn" / "data" / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, folders))}
 
 
 def serve(notebook: Path, *, port: int, open_browser: bool) -> int:
@@ -101,5 +106,5 @@ def serve(notebook: Path, *, port: int, open_browser: bool) -> int:
     os.chdir(root)
     arguments = command(root, notebook, port=free, open_browser=shows)
     if os.name == "nt":
-        return subprocess.call(arguments)
-    os.execv(arguments[0], arguments)  # become JupyterLab, so that every signal reaches it
+        return subprocess.call(arguments, env=environment())
+    os.execve(arguments[0], arguments, environment())  # become JupyterLab, so that every signal reaches it

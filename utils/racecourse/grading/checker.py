@@ -81,6 +81,9 @@ def find_notebook(name_or_path: str | Path, root: Path) -> Path:
         return path
     copy = newest_copy(str(name_or_path), root)
     if copy is None:
+        known = sorted(release.stem for release in root.glob("exercises/*/*.ipynb"))
+        if str(name_or_path) not in known:
+            raise ValueError(f"no exercise set named {str(name_or_path)!r}; there are {', '.join(known)}")
         raise FileNotFoundError(
             f"you have no copy of {str(name_or_path)!r} in work/; make one with `racecourse start {name_or_path}`"
         )

@@ -1,8 +1,9 @@
 """Which device and which number format to use, honestly.
 
 `torch.cuda.is_available()` and `torch.cuda.is_bf16_supported()` both say yes too often: the first for a GPU that this
-build of torch has no code for, the second for a T4, which only imitates bfloat16 in software. The functions that decide
-take plain facts, so that the choice for a T4, an H100 or a Mac can be tested on any machine; `device()` collects the facts.
+build of torch has no code for, the second for a T4, which only imitates bfloat16 in software. The functions that
+decide take plain facts, so that the choice for a T4, an H100 or a Mac can be tested on any machine; `device()`
+collects the facts.
 Left out: several GPUs at once (the current one is used), TPUs, Intel GPUs.
 """
 
@@ -79,9 +80,7 @@ def device(kind: str | None = None) -> Device:
             return _cpu_or_mps("cpu", note)
 
 
-def find_kind(
-    *, cuda_capability: tuple[int, int] | None, cuda_arch_list: list[str], has_mps: bool
-) -> tuple[str, str]:
+def find_kind(*, cuda_capability: tuple[int, int] | None, cuda_arch_list: list[str], has_mps: bool) -> tuple[str, str]:
     """Choose "cuda", "mps" or "cpu", and say why a GPU was passed over.
 
     >>> find_kind(cuda_capability=(6, 0), cuda_arch_list=["sm_75", "sm_90"], has_mps=False)[0]  # P100

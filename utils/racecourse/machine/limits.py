@@ -1,9 +1,9 @@
 """How many cores and how much memory this process may use, which is often less than the machine has.
 
-A container, a JupyterHub or a batch system gives a process a share: a set of cores (affinity), a part of their time (the
-CPU quota of a control group, "cgroup") and a memory limit. `os.cpu_count()` and the size of the memory know nothing of
-these. Both cgroup versions are read, and every parent group, since a limit may be set on any of them. Left out:
-Windows job objects, and the limits of `ulimit`.
+A container, a JupyterHub or a batch system gives a process a share: a set of cores (affinity), a part of their time
+(the CPU quota of a control group, "cgroup") and a memory limit. `os.cpu_count()` and the size of the memory know
+nothing of these. Both cgroup versions are read, and every parent group, since a limit may be set on any of them. Left
+out: Windows job objects, and the limits of `ulimit`.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ def usable_cores(affinity: int, quotas: list[float]) -> int:
     return max(1, int(min([affinity, *quotas])))
 
 
-def cgroup_limits(
-    root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS
-) -> tuple[list[float], list[tuple[int, int]]]:
+def cgroup_limits(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> tuple[list[float], list[tuple[int, int]]]:
     """Return the CPU quotas in cores, and (limit, used) pairs in bytes, of this process's groups and their parents."""
     quotas, memories = [], []
     for folder in _cgroup_folders(root, own):

@@ -1,8 +1,8 @@
 """This machine's speed, measured in seconds and remembered: FLOP/s, copy bandwidth, matrix-vector bandwidth.
 
-`measure()` sweeps the number of CPU threads (or uses the GPU), reports the best and the median of several runs, and keeps
-the result as JSON under the machine's identity, so that a second call returns at once. Other work on the machine lowers
-the figures: measure when it is quiet, and where best and median are far apart, measure again.
+`measure()` sweeps the number of CPU threads (or uses the GPU), reports the best and the median of several runs, and
+keeps the result as JSON under the machine's identity, so that a second call returns at once. Other work on the machine
+lowers the figures: measure when it is quiet, and where best and median are far apart, measure again.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ class Measurement:
     def summary(self) -> str:
         """Return a plain text table: one line per operation and dtype, at its best number of threads."""
         names = {"matmul": "matrix x matrix", "copy": "copy", "matvec": "matrix x vector"}
+        who = self.identity
         lines = [
-            f"{self.identity['device']}, {self.identity['cores']} CPU cores, torch {self.identity['torch']}, {self.date}",
+            f"{who['device']}, {who['cores']} CPU cores, torch {who['torch']}, {self.date}",
             f"{'':16} {'dtype':9} {'best':>9} {'median':>9} {'unit':8} at",
         ]
         for operation, dtype in dict.fromkeys((rate.operation, rate.dtype) for rate in self.rates):
@@ -81,8 +82,8 @@ class Measurement:
             lines.append(f"{names[operation]:16} {dtype:9} {speeds} {threads}{rate.how}")
         if self.working_set_bytes < 2 * self.cache_bytes:
             lines.append(
-                f"Little memory was free: {self.working_set_bytes // MIB} MiB of data against {self.cache_bytes // MIB} MiB"
-                " of cache, so the GB/s above are too high."
+                f"Little memory was free: {self.working_set_bytes // MIB} MiB of data against "
+                f"{self.cache_bytes // MIB} MiB of cache, so the GB/s above are too high."
             )
         return "\n".join(lines)
 
@@ -142,7 +143,7 @@ def identity(here: Device) -> dict[str, str | int]:
     }
 
 
-def cache_directory() -> Path:
+def cache_folder() -> Path:
     """Where the course keeps what can be made again: RACECOURSE_CACHE, or `.cache/racecourse` in the home directory."""
     return Path(os.environ.get("RACECOURSE_CACHE") or Path.home() / ".cache" / "racecourse")
 
@@ -150,7 +151,7 @@ def cache_directory() -> Path:
 def stored_path(who: dict[str, str | int]) -> Path:
     """One file per machine: a home directory may be shared between several."""
     digest = hashlib.sha256(json.dumps(who, sort_keys=True).encode()).hexdigest()[:12]
-    return cache_directory() / "machine" / f"{digest}.json"
+    return cache_folder() / "machine" / f"{digest}.json"
 
 
 def read_stored(path: Path, who: dict[str, str | int]) -> Measurement | None:

@@ -10,7 +10,7 @@ _HOMES = {
     "KVCache": "cache",
     "Transformer": "transformer",
     "Tokenizer": "tokenizer",
-    "generate": "generate",
+    "generate": "generation",  # not generate.py: importing that file would put the module in the function's place
     "load": "zoo",
 }
 __all__ = ["KVCache", "MLAConfig", "MoEConfig", "ModelConfig", "Tokenizer", "Transformer", "generate", "load"]

@@ -42,17 +42,21 @@ class Tokenizer:
         template_file = folder / "chat_template.jinja"
         template = template_file.read_text(encoding="utf-8") if template_file.exists() else config.get("chat_template")
         special = {name: _content(config[name]) for name in ("bos_token", "eos_token", "pad_token") if config.get(name)}
-        eos_ids = [bpe.token_to_id(special["eos_token"])] if "eos_token" in special else []
+        eos_ids = [_id_of(bpe, special["eos_token"])] if "eos_token" in special else []
         if (folder / "generation_config.json").exists():
             more = _read_json(folder / "generation_config.json").get("eos_token_id", [])
             eos_ids = sorted({*eos_ids, *(more if isinstance(more, list) else [more])})
         if not eos_ids:
             raise ValueError(f"{folder} names no token that ends a text: set eos_token in tokenizer_config.json")
-        pad_id = bpe.token_to_id(special["pad_token"]) if "pad_token" in special else eos_ids[0]
+        pad_id = _id_of(bpe, special["pad_token"]) if "pad_token" in special else eos_ids[0]
         return cls(bpe, eos_ids=eos_ids, pad_id=pad_id, chat_template=template or "", special_tokens=special)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, with nothing added."""
+        """The ids of `text`, with nothing added.
+
+        Bytes that the vocabulary has no token for are dropped, as the library does. SmolLM2 lacks six control
+        characters and those that begin with the bytes F1 and F2, in planes of Unicode that are nearly empty.
+        """
         return self._bpe.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -111,6 +115,13 @@ def _byte_alphabet() -> dict[str, int]:
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+def _id_of(bpe: tokenizers.Tokenizer, token: str) -> int:
+    token_id = bpe.token_to_id(token)
+    if token_id is None:
+        raise ValueError(f"tokenizer_config.json names the token {token!r}, which tokenizer.json does not have")
+    return token_id
 
 
 def _read_json(path: Path) -> dict:

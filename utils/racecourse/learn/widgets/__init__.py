@@ -1,0 +1,18 @@
+"""Explorers: controls above a figure. Each only calls a plot function; the numbers come from elsewhere.
+
+They use what ipywidgets 7.7 (Colab) and 8 share, and need no torch. Each stands in its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from racecourse.learn.widgets.fits import fits_explorer
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+
+WIDGETS: dict[str, Callable[[], Widget]] = {
+    "fits": fits_explorer,
+}

@@ -1,0 +1,40 @@
+"""Which models fit a computer, and how fast they could write: choose the computer, how many, and what stays free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from racecourse.learn.widgets.explorer import explorer
+
+if TYPE_CHECKING:
+    from ipywidgets import VBox
+    from matplotlib.axes import Axes
+
+    from racecourse.learn.fits import Computer
+
+
+def fits_explorer(computers: Sequence[Computer] | None = None) -> VBox:
+    """The explorer over `computers`, the first one chosen; by default those of the data sheets."""
+    import ipywidgets as widgets
+
+    from racecourse.learn.fits import COMPUTERS, describe_fits, fit_all, known_counts, usable_gb
+    from racecourse.learn.plots import plot_fits
+
+    computers = list(computers or COMPUTERS)
+    counts = known_counts()
+
+    def draw(ax: Axes, computer: int, chips: int, reserve: int) -> str:
+        chosen, share = computers[computer], reserve / 100
+        fits = fit_all(chosen, counts, reserve=share, chips=chips)
+        usable = usable_gb(chosen, reserve=share, chips=chips)
+        plot_fits(fits, title=f"{chips} x {chosen.name}: {usable:.1f} GB usable ({chosen.source})", ax=ax)
+        return describe_fits(chosen, fits, reserve=share, chips=chips)
+
+    names = [(computer.name, i) for i, computer in enumerate(computers)]
+    controls = {
+        "computer": widgets.Dropdown(description="Computer", options=names, value=0),
+        "chips": widgets.IntSlider(description="How many", min=1, max=16, value=1),
+        "reserve": widgets.IntSlider(description="Memory kept free, %", min=0, max=60, step=5, value=20),
+    }
+    return explorer(draw, controls)
