@@ -1,15 +1,15 @@
 """nbgrader for this course: run its commands in the repository's root, in the project's environment.
 
-    nbgrader generate_assignment 00_start_here        solutions/ -> exercises/, and the marks into the gradebook
-    nbgrader autograde 00_start_here                  classroom/submitted/STUDENT/00_start_here/ -> classroom/autograded/
-    nbgrader generate_feedback 00_start_here          -> classroom/feedback/
+nbgrader generate_assignment 00_start_here        solutions/ -> exercises/, and the marks into the gradebook
+nbgrader autograde 00_start_here                  classroom/submitted/NAME/00_start_here/ -> classroom/autograded/
+nbgrader generate_feedback 00_start_here          -> classroom/feedback/
 """
 
 import os
 import sys
 from pathlib import Path
 
-c = get_config()  # noqa: F821  (nbgrader defines it)
+c = get_config()  # nbgrader puts this function here
 
 root = Path(__file__).resolve().parent
 classroom = root / "classroom"  # private: submissions, marks, feedback. Git ignores it.

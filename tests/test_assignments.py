@@ -10,13 +10,13 @@ from functools import cache
 
 import nbformat
 import pytest
-from conftest import ROOT
-from wrong_answers import Assignment, Wrong, run_cells, run_test, wrong
 
+from conftest import ROOT
 from racecourse.grading import checker
 from racecourse.grading.integrity import grade_id_of, is_answer, is_test, is_written, python_of
 from racecourse.learn.hints import all_hints
-from racecourse.learn.notebooks import release_path, target_of
+from racecourse.learn.notebooks import HIDDEN_NOTE, release_path, target_of
+from wrong_answers import Assignment, Wrong, run_cells, run_test, wrong
 
 NAMES = sorted(path.stem for path in (ROOT / "sources/exercises").glob("[0-9][0-9]_*.py"))
 REGION = re.compile(r"^[ \t]*### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)^[ \t]*### END \1", re.DOTALL | re.MULTILINE)
@@ -129,19 +129,21 @@ def test_each_exercise_has_a_visible_check_a_hidden_one_and_hints(name: str) -> 
 @every_set
 def test_hidden_tests_stand_alone(name: str) -> None:
     """Wholly hidden, and every name they use is imported there, made there, built in, or the learner's answer."""
-    answers = set()
     for exercise in assignment(name).exercises:
         answers = {node for cell in exercise.answers for node in top_level_names(cell.source)}
         for cell in exercise.tests:
             if grade_id_of(cell).endswith("-hidden"):
-                assert REGION.sub("", cell.source).replace("HIDDEN TESTS", "").strip("# \n") == "", cell.source
-                assert not free_names(cell.source) - answers, f"{grade_id_of(cell)}: {free_names(cell.source) - answers}"
+                assert REGION.sub("", cell.source).strip() == HIDDEN_NOTE, cell.source
+                foreign = free_names(cell.source) - answers
+                assert not foreign, f"{grade_id_of(cell)} uses {foreign}: import them in the hidden test"
 
 
 def top_level_names(source: str) -> set[str]:
     tree = ast.parse(source).body
     defined = {node.name for node in tree if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    return defined | {n.id for node in tree for n in ast.walk(node) if isinstance(n, ast.Name) and type(n.ctx) is ast.Store}
+    return defined | {
+        n.id for node in tree for n in ast.walk(node) if isinstance(n, ast.Name) and type(n.ctx) is ast.Store
+    }
 
 
 def free_names(source: str) -> set[str]:

@@ -16,13 +16,14 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import ROOT
-from wrong_answers import Assignment, Wrong
 
+from conftest import ROOT
 from racecourse.learn.notebooks import read, release_path
+from wrong_answers import Assignment, Wrong
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 TOKEN = "browser-test"
+ERROR = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
 WAIT_MS = 300_000  # the first cell may convert a model
 
 pytestmark = [
@@ -138,8 +139,9 @@ def test_lesson_00_runs_shows_a_figure_and_its_slider_moves(lab: Lab, page: Any,
     open_notebook(page, lab.page_of("lesson.ipynb"))
     run_all(page)
     page.screenshot(path=tmp_path / "run.png")
-    errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+    errors = page.locator(ERROR)
     assert errors.count() == 0, errors.first.inner_text()
+    assert page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[ ]").count() == 0, "every cell has run"
 
     figure = page.locator(".jp-OutputArea-output img").first
     figure.scroll_into_view_if_needed()
@@ -168,17 +170,20 @@ def test_a_check_of_exercise_01_tells_the_learner_what_is_wrong(lab: Lab, page: 
     page.keyboard.insert_text(typed(assignment.name, entry, target))
     page.screenshot(path=tmp_path / "typed.png")
     run_all(page)
+    error = page.locator(ERROR).first
+    error.scroll_into_view_if_needed()
     page.screenshot(path=tmp_path / "checked.png")
-    error = page.locator(".jp-OutputArea-output", has_text="AssertionError").first
-    message = error.inner_text().split("AssertionError:")[-1]
-    assert entry.says in message, message
+    message = error.inner_text()
+    assert entry.says in message.split("AssertionError:")[-1] and "AssertionError:" in message, message
 
 
 def typed(name: str, entry: Wrong, target: str) -> str:
-    """A wrong answer as a learner would type it: the bank's imports, and the code under the name that is asked for."""
+    """A wrong answer as a learner would type it: the bank's imports and helpers, and the name that is asked for."""
     tree = ast.parse((ROOT / f"tests/wrong_answers/{name}.py").read_text(encoding="utf-8"))
     imports = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) and "wrong" not in ast.unparse(n)]
-    code = next(n for n in tree.body if getattr(n, "name", "") == entry.answer.__name__)
-    assert isinstance(code, (ast.FunctionDef, ast.ClassDef))
+    functions = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    code = functions[entry.answer.__name__]
+    used = {node.id for node in ast.walk(code) if isinstance(node, ast.Name)}
+    helpers = [node for helper, node in functions.items() if helper in used]
     code.name, code.decorator_list = target, []
-    return "\n".join(ast.unparse(node) for node in [*imports, code])
+    return "\n".join(ast.unparse(node) for node in [*imports, *helpers, code])

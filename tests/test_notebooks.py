@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from racecourse.grading.integrity import python_of
 from racecourse.learn import notebooks, running
 from racecourse.learn.notebooks import build, convert, inputs, out_of_date, read, release_path
@@ -15,7 +15,7 @@ from racecourse.learn.notebooks import build, convert, inputs, out_of_date, read
 LESSONS = sorted((ROOT / "sources/lessons").glob("[0-9][0-9]_*.py"))
 every_lesson = pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
 
-TOY = '''\
+TOY = """\
 # %% [markdown] accelerator="GPU"
 # # A toy lesson
 
@@ -27,7 +27,7 @@ print("hello")
 
 # %%
 print("hello")
-'''
+"""
 
 
 @pytest.fixture
@@ -168,7 +168,8 @@ import ipywidgets
 from IPython.display import display
 slider = ipywidgets.IntSlider()
 display(slider)
-display({"application/vnd.jupyter.widget-view+json": {"model_id": slider.model_id}, "image/png": "iVBORw0KGgo="}, raw=True)
+view = {"application/vnd.jupyter.widget-view+json": {"model_id": slider.model_id}}
+display(view | {"image/png": "iVBORw0KGgo="}, raw=True)
 """
     (toy / "sources/lessons/07_toy.py").write_text(TOY + code, encoding="utf-8")
     build(["07_toy"], root=toy, quick=True)

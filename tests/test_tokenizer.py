@@ -77,7 +77,7 @@ def test_random_unicode_comes_back(tokenizer, witness):
         if unknown_bytes.isdisjoint(text.encode()):
             assert tokenizer.decode(ids) == text
             n_whole += 1
-    assert n_whole > 100
+    assert n_whole > 50
 
 
 def test_decode_of_random_ids_equals_the_library(tokenizer, witness):
@@ -112,12 +112,14 @@ def test_chat_equals_apply_chat_template(tokenizer, witness, messages, prompt):
 
 
 def small_folder(folder: Path, template: str, **generation_config) -> Path:
-    """A byte-level tokenizer in Qwen's style: eos and pad differ, more than one id ends a text."""
+    """A byte-level tokenizer as on the hub: eos and pad differ, more than one id ends a text."""
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE({c: i for i, c in enumerate(sorted(alphabet))}, []))
     bpe.pre_tokenizer, bpe.decoder = tokenizers.pre_tokenizers.ByteLevel(False), tokenizers.decoders.ByteLevel()
     bpe.add_special_tokens(["<|endoftext|>", "<|im_end|>"])
     bpe.add_tokens(["<｜think｜>"])
+    adds_a_start = tokenizers.processors.TemplateProcessing("<|endoftext|> $A", special_tokens=[("<|endoftext|>", 256)])
+    bpe.post_processor = adds_a_start  # as DeepSeek's does; encode must not
     bpe.save(str(folder / "tokenizer.json"))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",

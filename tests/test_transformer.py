@@ -127,7 +127,9 @@ def test_padding_on_the_left_changes_nothing(pair):
     n_pad_B = torch.tensor([0, 5, 17])
     padded = torch.where(torch.arange(30) < n_pad_B[:, None], 0, ids)
     cache = KVCache(ours.config, batch_size=3, max_tokens=30, n_pad_B=n_pad_B)
-    cached = torch.cat([ours(padded[:, :20], cache=cache), *(ours(padded[:, t : t + 1], cache=cache) for t in range(20, 30))], 1)
+    cached = torch.cat(
+        [ours(padded[:, :20], cache=cache), *(ours(padded[:, t : t + 1], cache=cache) for t in range(20, 30))], 1
+    )
     for row, n_pad in enumerate(n_pad_B.tolist()):
         alone = theirs(ids[row : row + 1, n_pad:]).logits[0]
         torch.testing.assert_close(ours(padded, n_pad_B=n_pad_B)[row, n_pad:], alone, rtol=0, atol=TOLERANCE)

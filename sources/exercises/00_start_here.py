@@ -9,8 +9,9 @@
 # 2. **Run the check** in the cell below your answer. Silence means that it passed. A message names the mistake.
 #    A second check, with other numbers, stays hidden until you ask for your points.
 # 3. **Stuck?** `hint("tokens-per-second")` prints one hint. Call it again for the next.
-# 4. **See your points.** Save the notebook, then type `racecourse check 00_start_here` in a terminal in the course's folder.
-#    It runs a copy of your notebook, hidden checks included, and says what each exercise earned and why. As often as you like.
+# 4. **See your points.** Save the notebook, then type `racecourse check 00_start_here` in a terminal in the course's
+#    folder. It runs a copy of your notebook, hidden checks included, and says what each exercise earned and why.
+#    Do that as often as you like.
 # 5. **Hand in**, if you are in a class: this one file, `00_start_here.ipynb`, in the way that your instructor names.
 #    On Colab, take it from *File → Download → Download .ipynb*.
 #
@@ -74,8 +75,8 @@ assert speed == 0.0, f"one arrival has no gap, so the speed is 0.0, got {speed!r
 # ## 2 · How large is it?  (difficulty 2 of 5 · 6 minutes · 30 points)
 #
 # A model is a list of numbers, its **parameters**. Each takes some bits: 32 or 16 as trained, 8 or 4 when it has been
-# **quantised**, that is, rounded. Quantised parameters are stored in blocks, and every block has one **scale**, a number
-# of 2 bytes that says how large its parameters are. Write `weight_bytes`.
+# **quantised**, that is, rounded. Quantised parameters are stored in blocks, and every block has one **scale**, a
+# number of 2 bytes that says how large its parameters are. Write `weight_bytes`.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -184,13 +185,14 @@ for bits, block in [(16, None), (8, 32), (4, 32)]:
 # numbers from the table. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "start-here-question", "locked": false, "points": 15, "schema_version": 3, "solution": true, "task": false}
-# At 4 bits with a scale per block of 32, QwQ-32B takes 17.16 GiB, so a computer with 24 GiB holds it with a quarter kept
-# free, and one with 16 GiB does not. DeepSeek-R1 takes 351.53 GiB even at 4 bits, which no home computer has. What is given up
-# is precision: 4 bits round each parameter to one of 16 levels, and whether the answers suffer has to be measured.
+# At 4 bits with a scale per block of 32, QwQ-32B takes 17.16 GiB, so a computer with 24 GiB holds it with a quarter
+# kept free, and one with 16 GiB does not. DeepSeek-R1 takes 351.53 GiB even at 4 bits, which no home computer has. What
+# is given up is precision: 4 bits round each parameter to one of 16 levels, and whether the answers suffer has to be
+# measured.
 #
 # === BEGIN MARK SCHEME ===
 # 6 points: QwQ-32B at 4 bits, with its size and a memory that holds it together with the reserve.
 # 4 points: DeepSeek-R1 ruled out with its size.
-# 3 points: names what is given up (precision, and so possibly quality; or speed, or money) without claiming to know how much.
+# 3 points: names what is given up (precision, so perhaps quality; or speed, or money) without claiming to know how much.
 # 2 points: units are right (GiB, bits), and at least two numbers are taken from the table.
 # === END MARK SCHEME ===

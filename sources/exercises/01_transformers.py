@@ -1,17 +1,19 @@
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformers-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # # 01 · Transformers: the parts that the lesson left out
 #
-# Eight functions and one question in words, 100 points, about two hours. None of them is a function that the lesson prints: each
-# is a sibling. You will see what Qwen3 adds to attention, count a model without building it, mend a layer with five bugs,
-# and write the two tricks that let a model read a text which does not fit into its memory. Most checks hold your function
-# against the weights and activations of SmolLM2-135M, which the next cells load (seconds, once it is on this machine).
+# Eight functions and one question in words, 100 points, about two hours. None of them is a function that the lesson
+# prints: each is a sibling. You will see what Qwen3 adds to attention, count a model without building it, mend a
+# layer with five bugs, and write the two tricks that let a model read a text which does not fit into its memory. Most
+# checks hold your function against the weights and activations of SmolLM2-135M, which the next cells load (seconds,
+# once it is on this machine).
 #
-# `hint("head-norm")` prints one hint for the exercise with that name, the next call prints the next. The name is the one in the line
-# *Stuck?* of each exercise. `racecourse check 01_transformers` says what your work earns so far.
+# `hint("head-norm")` prints one hint for the exercise with that name, the next call prints the next. The name is the
+# one in the line *Stuck?* of each exercise. `racecourse check 01_transformers` says what your work earns so far.
 #
-# **Letters for shapes**, used throughout: `B` rows of a batch, `T` tokens, `S` tokens that can be looked at, `D` width of the
-# residual stream, `H` query heads, `K` key-value heads, `C` channels per head, `F` width of the feed-forward part, `V` size of
-# the vocabulary, `L` layers. A tensor's name ends in its shape: `q_HTC` has `H` heads of `T` tokens of `C` channels.
+# **Letters for shapes**, used throughout: `B` rows of a batch, `T` tokens, `S` tokens that can be looked at, `D`
+# width of the residual stream, `H` query heads, `K` key-value heads, `C` channels per head, `F` width of the
+# feed-forward part, `V` size of the vocabulary, `L` layers. A tensor's name ends in its shape: `q_HTC` has `H` heads
+# of `T` tokens of `C` channels.
 
 # %% nbgrader={"grade": false, "grade_id": "transformers-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import torch
@@ -22,12 +24,16 @@ from racecourse.learn.hints import hint
 from racecourse.models import load
 
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "transformers-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
-SENTENCE = "A horse that runs on its own racecourse knows every turn of it, but not the next horse."  # what the model reads; at least 12 tokens
+# What the model reads; at least 12 tokens.
+# What the model reads; at least 12 tokens.
+# What the model reads; at least 12 tokens.
+SENTENCE = "A horse that runs on its own racecourse knows every turn of it, but not the next horse."
 LAYER = 7  # whose weights and activations the checks use; 0 is the first
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformers-real-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# The next cell loads the model and defines what the exercises are given: two rotations, and `real_layer`, which lets the
-# model read `SENTENCE` and hands you one layer's weights and what flows through it. Read it; nothing in it is graded.
+# The next cell loads the model and defines what the exercises are given: two rotations, and `real_layer`, which lets
+# the model read `SENTENCE` and hands you one layer's weights and what flows through it. Read it; nothing in it is
+# graded.
 
 # %% nbgrader={"grade": false, "grade_id": "transformers-real", "locked": true, "schema_version": 3, "solution": false, "task": false}
 model, tokenizer = load("smollm2-135m-instruct", device="cpu", dtype=torch.float32)
@@ -93,10 +99,10 @@ for name, tensor in real_layer(LAYER).items():
 # %% [markdown] nbgrader={"grade": false, "grade_id": "head-norm-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 1 · A norm for every head  (difficulty 1 of 5 · 8 minutes · 8 points)
 #
-# Qwen3 adds one thing to the attention of QwQ-32B: every query vector and every key vector goes through an RMSNorm of its own
-# before it is turned. One weight of `C` numbers serves all query heads. Write `head_norm`, which takes the
-# projection's output as it comes, cuts it into heads and normalises **each head by itself**:
-# divide by `sqrt(mean of squares + eps)`, then multiply by the weight.
+# Qwen3 drops the biases in QwQ-32B's attention and adds one thing: every query vector and every key vector goes
+# through an RMSNorm of its own before it is turned. One weight of `C` numbers serves all query heads. Write
+# `head_norm`, which takes the projection's output as it comes, cuts it into heads and normalises **each head by
+# itself**: divide by `sqrt(mean of squares + eps)`, then multiply by the weight.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -104,12 +110,15 @@ for name, tensor in real_layer(LAYER).items():
 # | `weight_C` | float | | |
 # | `eps` | number | | |
 #
-# Worked example: one token, `C = 2`, `eps = 3`, weight `[2, 10]`, `x = [1, 1, 5, 1]`. Head 0 is `[1, 1]`: the mean of squares is 1,
-# the root of 1 + 3 is 2, so `[0.5, 0.5]`, times the weight `[1, 5]`. Head 1 is `[5, 1]`: 13 + 3 = 16, root 4 → `[2.5, 2.5]`.
-# Before you write: with all weights 1, how large can a score `q · k / sqrt(C)` become at most? (No formula needed: how long is a
-# vector whose mean square is 1?)
+# Worked example: one token, `C = 2`, `eps = 3`, weight `[2, 10]`, `x = [1, 1, 5, 1]`. Head 0 is `[1, 1]`: the mean of
+# squares is 1, the root of 1 + 3 is 2, so `[0.5, 0.5]`, times the weight `[1, 5]`. Head 1 is `[5, 1]`: 13 + 3 = 16,
+# root 4 → `[2.5, 2.5]`.
+#
+# Before you write: with all weights 1, how large can a score `q · k / sqrt(C)` become at most? (No formula needed:
+# how long is a vector whose mean square is 1?)
 #
 # *Stuck?* `hint("head-norm")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "head-norm", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def head_norm(x_BTE: Tensor, weight_C: Tensor, eps: float) -> Tensor:
@@ -120,6 +129,7 @@ def head_norm(x_BTE: Tensor, weight_C: Tensor, eps: float) -> Tensor:
     return weight_C * x_BHTC / torch.sqrt(mean_square + eps)
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "head-norm-visible", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 example = torch.tensor([[[1.0, 1.0, 5.0, 1.0]]])
 out = head_norm(example, torch.tensor([2.0, 10.0]), eps=3.0)
@@ -128,15 +138,23 @@ assert out.shape == (1, 2, 1, 2), f"B, H, T, C: expected (1, 2, 1, 2), got {tupl
 head_0, head_1 = out[0, :, 0].tolist()
 assert not same(out[0, 0, 0], torch.tensor([0.5, 0.5])), "[0.5, 0.5]: normalised, but the weight is missing"
 assert not same(out[0, 0, 0], torch.tensor([0.5, 2.5])), "eps is outside the root: it is sqrt(mean square + eps)"
-assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) * 10**-0.5), "the mean runs over both heads; each head has its own"
-assert not same(out[0, 0, 0], torch.zeros(2)), "[0, 0]: that subtracts the mean first, as LayerNorm does; RMSNorm does not"
-assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) * 5**-0.5), "the sum of squares is divided by C: a mean, not a sum"
+assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) * 10**-0.5), (
+    "the mean runs over both heads; each head has its own"
+)
+assert not same(out[0, 0, 0], torch.zeros(2)), (
+    "[0, 0]: that subtracts the mean first, as LayerNorm does; RMSNorm does not"
+)
+assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) * 5**-0.5), (
+    "the sum of squares is divided by C: a mean, not a sum"
+)
 assert same(out[0, 0, 0], torch.tensor([1.0, 5.0])), f"worked example, head 0: expected [1.0, 5.0], got {head_0}"
 assert same(out[0, 1, 0], torch.tensor([2.5, 2.5])), f"worked example, head 1: expected [2.5, 2.5], got {head_1}"
 C, queries_BTE = model.config.head_dim, real_layer(LAYER)["queries_TE"][None]
 out, (_, T, E) = head_norm(queries_BTE, torch.ones(C), eps=0.0), queries_BTE.shape
 assert out.shape == (1, E // C, T, C), f"real queries: expected {(1, E // C, T, C)}, got {tuple(out.shape)}"
-assert same(out.square().mean(-1), torch.ones(1, E // C, T)), "real queries, weight 1, eps 0: every mean square must be 1"
+assert same(out.square().mean(-1), torch.ones(1, E // C, T)), (
+    "real queries, weight 1, eps 0: every mean square must be 1"
+)
 token_1 = F.normalize(queries_BTE[0, 1, :C], dim=-1) * C**0.5
 assert same(out[0, 0, 1], token_1), (
     "head 0 of token 1 holds numbers of another token: cut each token's row into (H, C), then swap two dimensions"
@@ -150,7 +168,9 @@ torch.manual_seed(101)
 for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
     x, weight = torch.randn(B, T, H * C), torch.rand(C) + 0.5
     out = head_norm(x, weight, eps)
-    assert out.shape == (B, H, T, C), f"B={B}, T={T}, H={H}, C={C}: expected shape {(B, H, T, C)}, got {tuple(out.shape)}"
+    assert out.shape == (B, H, T, C), (
+        f"B={B}, T={T}, H={H}, C={C}: expected shape {(B, H, T, C)}, got {tuple(out.shape)}"
+    )
     for b, t, h in [(0, 0, 0), (B - 1, 1, H - 1), (0, T - 1, 1)]:
         vector = x[b, t, h * C : (h + 1) * C]
         expected = vector / (vector @ vector / C + eps) ** 0.5 * weight
@@ -160,8 +180,8 @@ for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "count-parts-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 2 · Count without building  (difficulty 2 of 5 · 12 minutes · 10 points)
 #
-# The lesson counted QwQ-32B by laying it out with no memory behind it. From the config alone you can also say **where** the
-# parameters are. Write `count_parts`.
+# The lesson counted QwQ-32B by laying it out with no memory behind it. From the config alone you can also say
+# **where** the parameters are. Write `count_parts`.
 #
 # | in: dict `c` | | out: dict of ints | what it counts |
 # |---|---|---|---|
@@ -175,9 +195,11 @@ for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
 #
 # Worked example: `V=10, D=4, L=1, H=2, K=1, C=2, F=6`, tied, no bias, no head norms → embedding 40, head 0, attention
 # 16 + 8 + 8 + 16 = 48, feed_forward 3 × 24 = 72, norms 12, total 172, cached 4.
+#
 # Before you write: which is the largest part of SmolLM2-135M? And of QwQ-32B? Write both guesses down.
 #
 # *Stuck?* `hint("count-parts")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "count-parts", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def count_parts(c: dict) -> dict[str, int]:
@@ -197,6 +219,7 @@ def count_parts(c: dict) -> dict[str, int]:
     return parts | {"total": sum(parts.values()), "cached": 2 * c["L"] * keys}
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "count-parts-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 tiny = {"V": 10, "D": 4, "L": 1, "H": 2, "K": 1, "C": 2, "F": 6, "tied": True, "qkv_bias": False, "qk_norm": False}
 parts = count_parts(dict(tiny))
@@ -205,22 +228,35 @@ names = {"embedding", "head", "attention", "feed_forward", "norms", "total", "ca
 assert set(parts) == names, f"the dict needs these keys: {sorted(names)}; got {sorted(parts)}"
 assert parts["head"] != 40, "40 for the head: it is tied, so the matrix exists once and was counted as the embedding"
 assert parts["attention"] != 64, "64 for attention: keys and values have K heads, not H"
-assert parts["attention"] != 32, "32 for attention: there are four projections; one of them turns the heads' output back into D"
+assert parts["attention"] != 32, (
+    "32 for attention: there are four projections; one of them turns the heads' output back into D"
+)
 assert parts["feed_forward"] != 48, "48 for feed_forward: a gated one has three matrices, gate, up and down"
 assert parts["norms"] != 8, "8 for the norms: there is one more after the last layer"
 assert parts["cached"] != 2, "2 cached: keys and values are both kept"
 assert parts["cached"] != 8, "8 cached: only the K key-value heads are kept, not H"
-for name, expected in [("embedding", 40), ("head", 0), ("attention", 48), ("feed_forward", 72), ("norms", 12), ("cached", 4)]:
+for name, expected in [
+    ("embedding", 40),
+    ("head", 0),
+    ("attention", 48),
+    ("feed_forward", 72),
+    ("norms", 12),
+    ("cached", 4),
+]:
     assert parts[name] == expected, f"worked example: expected {expected} for {name}, got {parts[name]!r}"
 assert parts["total"] != 176, "176 in total: what is cached is not a parameter"
 assert parts["total"] == 172, f"worked example: expected 172 in total, got {parts['total']!r}"
 wide = {**tiny, "L": 3, "C": 3, "tied": False, "qkv_bias": True}
 parts = count_parts(dict(wide))
 assert parts["attention"] != 3 * (48 + 8), "C is taken for D // H; here it is 3, and the config says so"
-assert parts["attention"] != 3 * (72 + 16), "the output projection has no bias here, only queries, keys and values have one"
+assert parts["attention"] != 3 * (72 + 16), (
+    "the output projection has no bias here, only queries, keys and values have one"
+)
 assert parts["attention"] != 3 * 72, "the biases are missing: as many as the queries, keys and values have channels"
 assert parts["attention"] != 72 + 12, "that is the attention of one layer; there are L of them"
-assert parts["attention"] == 3 * (72 + 12), f"3 layers, C=3, with biases: expected 252 for attention, got {parts['attention']!r}"
+assert parts["attention"] == 3 * (72 + 12), (
+    f"3 layers, C=3, with biases: expected 252 for attention, got {parts['attention']!r}"
+)
 assert parts["head"] == 40, f"an untied head is a matrix of its own: expected 40, got {parts['head']!r}"
 assert parts["cached"] == 18, f"3 layers, K=1, C=3: expected 18 numbers cached per token, got {parts['cached']!r}"
 real = model.config
@@ -232,13 +268,37 @@ assert said == counted, f"SmolLM2, the model that is loaded, has {counted:,} par
 
 # %% nbgrader={"grade": true, "grade_id": "count-parts-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
-qwq = {"V": 152064, "D": 5120, "L": 64, "H": 40, "K": 8, "C": 128, "F": 27648, "tied": False, "qkv_bias": True, "qk_norm": False}
+qwq = {
+    "V": 152064,
+    "D": 5120,
+    "L": 64,
+    "H": 40,
+    "K": 8,
+    "C": 128,
+    "F": 27648,
+    "tied": False,
+    "qkv_bias": True,
+    "qk_norm": False,
+}
 parts = count_parts(dict(qwq))
 assert parts["total"] == 32_763_876_352, f"QwQ-32B has 32,763,876,352 parameters, got {parts['total']:,}"
 assert parts["cached"] == 131_072, f"QwQ-32B caches 131,072 numbers per token, got {parts['cached']:,}"
-qwen3 = {"V": 151936, "D": 1024, "L": 28, "H": 16, "K": 8, "C": 128, "F": 3072, "tied": True, "qkv_bias": False, "qk_norm": True}
+qwen3 = {
+    "V": 151936,
+    "D": 1024,
+    "L": 28,
+    "H": 16,
+    "K": 8,
+    "C": 128,
+    "F": 3072,
+    "tied": True,
+    "qkv_bias": False,
+    "qk_norm": True,
+}
 parts = count_parts(dict(qwen3))
-assert parts["norms"] == 65_536, f"Qwen3-0.6B has 65,536 norm weights, head norms of C numbers included, got {parts['norms']:,}"
+assert parts["norms"] == 65_536, (
+    f"Qwen3-0.6B has 65,536 norm weights, head norms of C numbers included, got {parts['norms']:,}"
+)
 assert parts["total"] == 596_049_920, f"Qwen3-0.6B has 596,049,920 parameters, got {parts['total']:,}"
 assert all(type(number) is int for number in parts.values()), "counts are whole numbers: every value must be an int"
 ### END HIDDEN TESTS
@@ -246,21 +306,25 @@ assert all(type(number) is int for number in parts.values()), "counts are whole 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "neighbour-pairs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 3 · Two ways to pair channels  (difficulty 2 of 5 · 10 minutes · 10 points)
 #
-# The rotation turns channels in pairs. Llama's files on the hub and Qwen pair channel `i` with `i + C/2` (`turn_halves`); the files that Meta
-# publishes and DeepSeek pair the neighbours `2i` and `2i + 1` (`turn_neighbours`). Whoever converts a checkpoint from one
-# code to the other need not touch the code: it is enough to **reorder the rows** of the query and key matrices. Write
-# `to_neighbours`, for a checkpoint made for halves: in every head, the two rows that turned together become neighbours.
-# Then `turn_neighbours` on the new projections gives the scores that `turn_halves` gave on the old.
+# The rotation turns channels in pairs. Llama's files on the hub and Qwen pair channel `i` with `i + C/2`
+# (`turn_halves`); the files that Meta publishes and DeepSeek pair the neighbours `2i` and `2i + 1`
+# (`turn_neighbours`). Whoever converts a checkpoint from one code to the other need not touch the code: it is enough
+# to **reorder the rows** of the query and key matrices. Write `to_neighbours`, for a checkpoint made for halves: in
+# every head, the two rows that turned together become neighbours. Then `turn_neighbours` on the new projections gives
+# the scores that `turn_halves` gave on the old.
 #
 # | in | | out | |
 # |---|---|---|---|
 # | `rows` | weight `(H*C, D)` or bias `(H*C,)`; head `h` has rows `h*C` to `(h+1)*C - 1` | rows | same shape, rows in the new order |
 # | `n_heads` | `H` (for keys: `K`) | | |
 #
-# Worked example, the rows numbered, 2 heads of `C = 6`: `[0 1 2 3 4 5 | 6 7 8 9 10 11]` → `[0 3 1 4 2 5 | 6 9 7 10 8 11]`.
+# Worked example, the rows numbered, 2 heads of `C = 6`: `[0 1 2 3 4 5 | 6 7 8 9 10 11]` →
+# `[0 3 1 4 2 5 | 6 9 7 10 8 11]`.
+#
 # Before you write: do the value matrix or the output matrix need a new order too?
 #
 # *Stuck?* `hint("neighbour-pairs")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "neighbour-pairs", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def to_neighbours(rows: Tensor, n_heads: int) -> Tensor:
@@ -269,6 +333,7 @@ def to_neighbours(rows: Tensor, n_heads: int) -> Tensor:
     C = len(rows) // n_heads
     return rows.unflatten(0, (n_heads, 2, C // 2)).transpose(1, 2).flatten(0, 2)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "neighbour-pairs-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 out = to_neighbours(torch.arange(12), n_heads=2)
@@ -279,20 +344,27 @@ assert order != list(range(12)), "nothing moved: the rows are still in the order
 assert order[:6] != [0, 2, 4, 1, 3, 5], "[0, 2, 4, 1, 3, 5] goes from neighbours to halves; the other way is asked"
 assert order[:4] != [0, 6, 1, 7], "[0, 6, 1, 7, ...] pairs rows of different heads: every head is reordered by itself"
 assert order[:6] == [0, 3, 1, 4, 2, 5], f"head 0 of the worked example: expected [0, 3, 1, 4, 2, 5], got {order[:6]}"
-assert order[6:] == [6, 9, 7, 10, 8, 11], f"head 1 of the worked example: expected [6, 9, 7, 10, 8, 11], got {order[6:]}"
+assert order[6:] == [6, 9, 7, 10, 8, 11], (
+    f"head 1 of the worked example: expected [6, 9, 7, 10, 8, 11], got {order[6:]}"
+)
 weight = torch.arange(24).view(12, 2)
 out = to_neighbours(weight, n_heads=2)
 assert out.shape == weight.shape, f"a weight keeps its shape: expected (12, 2), got {tuple(out.shape)}"
 assert torch.equal(out[1], weight[3]), "whole rows move: row 3 of the weight, with all its D numbers, becomes row 1"
 real, H, K = real_layer(LAYER), model.config.n_heads, model.config.n_kv_heads
 C, theta = model.config.head_dim, model.config.rope_theta
-stream = real["x_TD"]
+stream = F.rms_norm(real["x_TD"], real["attention_norm"].shape, real["attention_norm"], model.config.norm_eps)
 old_q, old_k = (turn_halves(cut_heads(stream @ real[part].T, C), theta) for part in ("q", "k"))
 new_q, new_k = (
-    turn_neighbours(cut_heads(stream @ to_neighbours(real[part], heads).T, C), theta) for part, heads in (("q", H), ("k", K))
+    turn_neighbours(cut_heads(stream @ to_neighbours(real[part], heads).T, C), theta)
+    for part, heads in (("q", H), ("k", K))
 )
-assert same(new_q[0] @ new_k[0].T, old_q[0] @ old_k[0].T, 1e-3), "SmolLM2's weights, reordered: the scores of head 0 changed"
-assert same(new_q[-1] @ new_k[-1].T, old_q[-1] @ old_k[-1].T, 1e-3), "SmolLM2's weights: the scores of the last head changed"
+assert same(new_q[0] @ new_k[0].T, old_q[0] @ old_k[0].T, 1e-2), (
+    "SmolLM2's weights, reordered: the scores of head 0 changed"
+)
+assert same(new_q[-1] @ new_k[-1].T, old_q[-1] @ old_k[-1].T, 1e-2), (
+    "SmolLM2's weights: the scores of the last head changed"
+)
 
 # %% nbgrader={"grade": true, "grade_id": "neighbour-pairs-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -305,23 +377,29 @@ for H, C, D in [(3, 8, 5), (1, 10, 2), (4, 2, 3)]:
     for h in range(H):
         for i in range(C // 2):
             a, b = out[h * C + 2 * i], out[h * C + 2 * i + 1]
-            assert torch.equal(a, weight[h * C + i]), f"{H} heads of {C}: row {2 * i} of head {h} must be its old row {i}"
+            assert torch.equal(a, weight[h * C + i]), (
+                f"{H} heads of {C}: row {2 * i} of head {h} must be its old row {i}"
+            )
             old = i + C // 2
-            assert torch.equal(b, weight[h * C + old]), f"{H} heads of {C}: row {2 * i + 1} of head {h} must be its old row {old}"
+            assert torch.equal(b, weight[h * C + old]), (
+                f"{H} heads of {C}: row {2 * i + 1} of head {h} must be its old row {old}"
+            )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "window-mask-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 4 · Who may look where  (difficulty 3 of 5 · 12 minutes · 12 points)
 #
-# Mistral's first model and many since let a token look back over a **sliding window** only. At the same time a batch of prompts of
-# different lengths is filled up on the left with padding tokens, at which nobody should look. Write `window_mask`, which says for a whole
-# batch where each token may look. Token `t` of a row may look at token `s` of the same row if
+# Mistral's first model and many since let a token look back over a **sliding window** only. At the same time a batch
+# of prompts of different lengths is filled up on the left with padding tokens, at which nobody should look. Write
+# `window_mask`, which says for a whole batch where each token may look. Token `t` of a row may look at token `s` of
+# the same row if
 #
 # 1. `s` is not later than `t`, and
 # 2. `s` is one of the last `window` tokens, `t` itself counted, and
 # 3. `s` is no padding.
 #
-# A padding token may look **at itself and nowhere else**: its output is never used, but a softmax over nothing is NaN.
+# A padding token may look **at itself and nowhere else**: its output is never used, but a softmax over nothing is
+# NaN.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -337,9 +415,11 @@ for H, C, D in [(3, 8, 5), (1, 10, 2), (4, 2, 3)]:
 # query 2             0 1 1 0
 # query 3             0 0 1 1
 # ```
+#
 # Before you write: with `L` layers and a window of `w`, how far back can a token be influenced? More than `w`?
 #
 # *Stuck?* `hint("window-mask")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "window-mask", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def window_mask(n_pad_B: list[int], T: int, window: int) -> Tensor:
@@ -351,24 +431,28 @@ def window_mask(n_pad_B: list[int], T: int, window: int) -> Tensor:
     return near_TS & is_real_B1S | (key_S == query_T1)
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "window-mask-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 out = window_mask([1], T=4, window=2)
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert out.shape == (1, 4, 4), f"one T by T table per row of the batch: expected (1, 4, 4), got {tuple(out.shape)}"
 assert out.dtype == torch.bool, f"True and False are wanted, dtype torch.bool; got {out.dtype}"
 table = out[0].int().tolist()
-assert not out[0].triu(1).any() or out[0].tril(-1).any(), "queries look at later keys only: rows are queries, columns are keys"
+assert not out[0].triu(1).any() or out[0].tril(-1).any(), (
+    "queries look at later keys only: rows are queries, columns are keys"
+)
 assert not out[0].triu(1).any(), "a query looks at a later key: s <= t is violated"
 assert out[0, 3, 3], "query 3 does not see itself: s = t is allowed"
 assert not out[0, 3, 1], "query 3 sees three keys, 1, 2 and 3; a window of 2 is itself and one before"
 assert out[0, 3, 2], "query 3 sees only itself; a window of 2 is itself and one before"
-assert not out[0, 1, 0], "query 1 looks at token 0, which is padding"
+assert not out[0, 1, 0], "query 1 looks at token 0, which is padding: the padding is on the left, n_pad tokens of it"
 assert out[0, 0].any(), "query 0 is padding and sees nothing: its softmax would be NaN; let it look at itself"
-assert out[0, 1].any(), "query 1 sees nothing: padding is on the left, token 0 alone"
 assert table == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]], f"worked example: got {table}"
 full = window_mask([0, 3], T=5, window=9)
 assert full.shape == (2, 5, 5), f"two rows: expected (2, 5, 5), got {tuple(full.shape)}"
-assert torch.equal(full[0], torch.ones(5, 5).tril().bool()), "no padding, a window longer than the text: a plain causal mask"
+assert torch.equal(full[0], torch.ones(5, 5).tril().bool()), (
+    "no padding, a window longer than the text: a plain causal mask"
+)
 assert not full[1, 2, :2].any(), "row 1, query 2 is padding and looks at other padding; it may look at itself only"
 assert full[1, 2, 2], "row 1, query 2 is padding: it looks at itself"
 real, C = real_layer(LAYER), model.config.head_dim
@@ -397,10 +481,10 @@ for n_pad_B, T, window in [([0, 2, 5], 7, 3), ([4, 0], 6, 1), ([1, 3, 0, 2], 5, 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "layer-bugs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 5 · A layer with five bugs  (difficulty 3 of 5 · 15 minutes · 12 points)
 #
-# Below is a whole transformer layer as one function. It runs, its shapes are right, and it holds **five bugs**, each one that
-# people have shipped. A model with such a layer still writes something, which makes them hard to see. Write `layer`: copy the
-# body, find all five, mend them. The true layer's activations are in `real_layer(LAYER)`: use them to see **where** yours
-# leave the real ones.
+# Below is a whole transformer layer as one function. It runs, its shapes are right, and it holds **five bugs**, each
+# one that people have shipped. A model with such a layer still writes something, which makes them hard to see. Write
+# `layer`: copy the body, find all five, mend them. The true layer's activations are in `real_layer(LAYER)`: use them
+# to see **where** yours leave the real ones.
 #
 # | in | | out: dict | |
 # |---|---|---|---|
@@ -410,10 +494,12 @@ for n_pad_B, T, window in [([0, 2, 5], 7, 3), ([4, 0], 6, 1), ([1, 3, 0, 2], 5, 
 # | `eps, theta` | of the norms, of the rotation | `"output_TD"` | residual stream after the layer |
 #
 # Query heads `0 .. H/K - 1` share key-value head 0, the next `H/K` share head 1, and so on. The attention is causal.
-# Before you read on: which of the five parts (norms, rotation, attention, feed-forward, residual stream) would you break, if you wanted
-# nobody to notice?
+#
+# Before you read on: which of the five parts (norms, rotation, attention, feed-forward, residual stream) would you
+# break, if you wanted nobody to notice?
 #
 # *Stuck?* `hint("layer-bugs")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "layer-bugs-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def rms(x_TD: Tensor, weight_D: Tensor, eps: float) -> Tensor:
@@ -436,7 +522,13 @@ def layer_with_bugs(x_TD: Tensor, w: dict[str, Tensor], H: int, K: int, eps: flo
     h_TD = rms(after_attention_TD, w["mlp_norm"], eps)
     inner_TF = (h_TD @ w["gate"].T) * F.silu(h_TD @ w["up"].T)
     output_TD = h_TD + inner_TF @ w["down"].T
-    return {"q_HTC": q_HTC, "weights_HTS": weights_HTS, "after_attention_TD": after_attention_TD, "output_TD": output_TD}
+    return {
+        "q_HTC": q_HTC,
+        "weights_HTS": weights_HTS,
+        "after_attention_TD": after_attention_TD,
+        "output_TD": output_TD,
+    }
+
 
 # %% nbgrader={"grade": false, "grade_id": "layer-bugs", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def layer(x_TD: Tensor, w: dict[str, Tensor], H: int, K: int, eps: float, theta: float) -> dict[str, Tensor]:
@@ -457,8 +549,14 @@ def layer(x_TD: Tensor, w: dict[str, Tensor], H: int, K: int, eps: float, theta:
     h_TD = rms(after_attention_TD, w["mlp_norm"], eps)
     inner_TF = F.silu(h_TD @ w["gate"].T) * (h_TD @ w["up"].T)
     output_TD = after_attention_TD + inner_TF @ w["down"].T
-    return {"q_HTC": q_HTC, "weights_HTS": weights_HTS, "after_attention_TD": after_attention_TD, "output_TD": output_TD}
+    return {
+        "q_HTC": q_HTC,
+        "weights_HTS": weights_HTS,
+        "after_attention_TD": after_attention_TD,
+        "output_TD": output_TD,
+    }
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "layer-bugs-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 real, c = real_layer(LAYER), model.config
@@ -468,8 +566,8 @@ missing = {"q_HTC", "weights_HTS", "after_attention_TD", "output_TD"} - set(out)
 assert not missing, f"the dict lacks {sorted(missing)}"
 queries = turn_halves(cut_heads(real["queries_TE"], c.head_dim), c.rope_theta)
 assert same(out["q_HTC"], queries, 1e-3), (
-    "the queries differ from the real ones already: how does one token's row of H*C numbers become H heads, and what does "
-    "view(H, T, C) make of it?"
+    "the queries differ from the real ones already: how does one token's row of H*C numbers become H heads, "
+    "and what does view(H, T, C) make of it?"
 )
 weights = out["weights_HTS"]
 assert not weights.triu(1).any(), "some query puts weight on a later key: the attention is causal"
@@ -477,18 +575,25 @@ assert same(weights.sum(-1), torch.ones(weights.shape[:2])), (
     "the rows of the attention weights do not sum to 1: later keys must be gone before the softmax, not after it"
 )
 assert same(out["after_attention_TD"], real["after_attention_TD"], 1e-3), (
-    "queries and the weights' sums are right, the result of attention is not: are keys and values cut like the queries, and "
-    "which key-value head does query head 1 use?"
+    "queries and the weights' sums are right, the result of attention is not: are keys and values cut like "
+    "the queries, and which key-value head does query head 1 use?"
 )
 assert not same(out["output_TD"] - out["after_attention_TD"], torch.zeros_like(out["output_TD"])), (
     "the output is the stream after attention: the feed-forward part adds nothing"
 )
 size, real_size = out["output_TD"].norm(), real["output_TD"].norm()
-ff, normed = real["output_TD"] - real["after_attention_TD"], rms(real["after_attention_TD"], real["mlp_norm"], c.norm_eps)
+ff, normed = (
+    real["output_TD"] - real["after_attention_TD"],
+    rms(real["after_attention_TD"], real["mlp_norm"], c.norm_eps),
+)
 gated = (normed @ real["gate"].T) * F.silu(normed @ real["up"].T) @ real["down"].T
-assert not same(out["output_TD"], real["after_attention_TD"] + gated, 1e-3), "the stream is right, the feed-forward is not: which of its two halves is the gate?"
+assert not same(out["output_TD"], real["after_attention_TD"] + gated, 1e-3), (
+    "the stream is right, the feed-forward is not: which of its two halves is the gate?"
+)
 for wrong_part in (ff, gated):
-    assert not same(out["output_TD"], normed + wrong_part, 1e-3), "the feed-forward part is added to the normed stream; to which should it be?"
+    assert not same(out["output_TD"], normed + wrong_part, 1e-3), (
+        "the feed-forward part is added to the normed stream; to which should it be?"
+    )
 assert same(out["output_TD"], real["output_TD"], 1e-3), (
     f"right up to attention; the output is not: its length is {size:.1f}, the real one's is {real_size:.1f}"
 )
@@ -503,30 +608,36 @@ torch.manual_seed(105)
 for H, K, C, T in [(6, 2, 4, 5), (4, 4, 6, 7), (6, 3, 8, 4)]:
     config = ModelConfig("llama", vocab_size=9, d_model=12, n_layers=1, n_heads=H, n_kv_heads=K, head_dim=C, d_ff=20,
                          max_context=16, norm_eps=0.1, rope_theta=50.0)  # fmt: skip
-    model = Transformer(config).requires_grad_(False)
-    for parameter in model.parameters():
+    small = Transformer(config).requires_grad_(False)
+    for parameter in small.parameters():
         parameter.copy_(torch.randn_like(parameter) * 0.5)
-    block = model.layers[0]
+    block = small.layers[0]
     q, k, v = block.attention.qkv.weight.split([H * C, K * C, K * C])
     gate, up = block.mlp.gate_up.weight.chunk(2)
     w = {"attention_norm": block.attention_norm.weight, "q": q, "k": k, "v": v, "out": block.attention.out.weight,
          "mlp_norm": block.mlp_norm.weight, "gate": gate, "up": up, "down": block.mlp.down.weight}  # fmt: skip
     x = torch.randn(T, 12)
-    rope = model.rotary(torch.arange(T)[None], torch.float32)
+    rope = small.rotary(torch.arange(T)[None], torch.float32)
     expected = block(x[None], rope, torch.ones(1, T, T).tril().bool(), None)[0]
     out = layer(x.clone(), {name: weight.data.clone() for name, weight in w.items()}, H, K, 0.1, 50.0)
-    assert out["output_TD"].shape == (T, 12), f"H={H}, K={K}: expected shape {(T, 12)}, got {tuple(out['output_TD'].shape)}"
-    assert torch.allclose(out["output_TD"], expected, atol=1e-4), f"H={H}, K={K}, C={C}: the output differs from the layer's"
-    assert out["weights_HTS"].shape == (H, T, T), f"attention weights: expected {(H, T, T)}, got {tuple(out['weights_HTS'].shape)}"
+    assert out["output_TD"].shape == (T, 12), (
+        f"H={H}, K={K}: expected shape {(T, 12)}, got {tuple(out['output_TD'].shape)}"
+    )
+    assert torch.allclose(out["output_TD"], expected, atol=1e-4), (
+        f"H={H}, K={K}, C={C}: the output differs from the layer's"
+    )
+    assert out["weights_HTS"].shape == (H, T, T), (
+        f"attention weights: expected {(H, T, T)}, got {tuple(out['weights_HTS'].shape)}"
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "mass-above-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 6 · How much p does a token need?  (difficulty 3 of 5 · 10 minutes · 10 points)
 #
-# **Top-p** sampling sorts the tokens by probability, the most likely first, and keeps them until their probabilities add up to `p`; the
-# token that reaches `p` is kept as well. Turn the question round. A token is kept exactly when the tokens **before** it add up to less than
-# `p`. Write `mass_above`: for every token at once, the probability that stands before it. Whoever has this
-# needs no sorting any more to apply any `p`: `mass_above(...) < p` is the set.
+# **Top-p** sampling sorts the tokens by probability, the most likely first, and keeps them until their probabilities
+# add up to `p`; the token that reaches `p` is kept as well. Turn the question round. A token is kept exactly when the
+# tokens **before** it add up to less than `p`. Write `mass_above`: for every token at once, the probability that
+# stands before it. Whoever has this needs no sorting any more to apply any `p`: `mass_above(...) < p` is the set.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -536,9 +647,11 @@ for H, K, C, T in [(6, 2, 4, 5), (4, 4, 6, 7), (6, 3, 8, 4)]:
 # Of two tokens that are equally likely, the one with the smaller id stands before the other.
 #
 # Worked example: probabilities `[0.1, 0.6, 0.3]`, temperature 1 → `[0.9, 0.0, 0.6]`.
+#
 # Before you write: at a higher temperature, does the second most likely token need a larger `p` or a smaller one?
 #
 # *Stuck?* `hint("mass-above")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "mass-above", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def mass_above(logits_BV: Tensor, temperature: float) -> Tensor:
@@ -550,21 +663,32 @@ def mass_above(logits_BV: Tensor, temperature: float) -> Tensor:
     return torch.zeros_like(probs_BV).scatter(-1, order_BV, before_BV)
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "mass-above-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 logits = torch.tensor([[0.1, 0.6, 0.3]]).log()
 out = mass_above(logits.clone(), temperature=1.0)
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert out.shape == (1, 3), f"one number per token: expected (1, 3), got {tuple(out.shape)}"
 said = [round(number, 3) for number in out[0].tolist()]
-assert said != [1.0, 0.6, 0.9], "[1.0, 0.6, 0.9]: that counts the token's own probability too; only what stands before it counts"
-assert said != [0.0, 0.6, 0.9], "[0, 0.6, 0.9]: right numbers in sorted order; each belongs to the token that it came from"
-assert said != [0.6, 0.9, 0.0], "[0.6, 0.9, 0]: indexing with the sorting order sorts once more; scatter puts things back"
+assert said != [1.0, 0.6, 0.9], (
+    "[1.0, 0.6, 0.9]: that counts the token's own probability too; only what stands before it counts"
+)
+assert said != [0.0, 0.6, 0.9], (
+    "[0, 0.6, 0.9]: right numbers in sorted order; each belongs to the token that it came from"
+)
+assert said != [0.6, 0.9, 0.0], (
+    "[0.6, 0.9, 0]: indexing with the sorting order sorts once more; scatter puts things back"
+)
 assert said != [0.0, 0.4, 0.1], "[0, 0.4, 0.1]: the least likely first; top-p starts with the most likely"
 assert said == [0.9, 0.0, 0.6], f"worked example: expected [0.9, 0.0, 0.6], got {said}"
 hot = mass_above(torch.tensor([[0.0, 2.0, 4.0], [4.0, 2.0, 0.0]]), temperature=2.0)
 expected = torch.tensor([0.0, 1.0, 2.0]).softmax(-1)
-assert not same(hot[0, 1], torch.tensor([0.0, 4.0, 8.0]).softmax(-1)[2]), "the logits are divided by the temperature, not multiplied"
-assert not same(hot[0, 1], torch.tensor([0.0, 2.0, 4.0]).softmax(-1)[2]), "temperature 2 changed nothing: divide the logits by it"
+assert not same(hot[0, 1], torch.tensor([0.0, 4.0, 8.0]).softmax(-1)[2]), (
+    "the logits are divided by the temperature, not multiplied"
+)
+assert not same(hot[0, 1], torch.tensor([0.0, 2.0, 4.0]).softmax(-1)[2]), (
+    "temperature 2 changed nothing: divide the logits by it"
+)
 assert not same(hot[:, 1], torch.zeros(2)) and same(hot[0, 1], expected[2]), (
     f"temperature 2, row 0: token 1 stands behind {expected[2]:.4f}, got {hot[0, 1]:.4f}"
 )
@@ -574,7 +698,9 @@ mass, probs = mass_above(logits.clone(), temperature=1.0), logits.softmax(-1)
 for p in (0.3, 0.9):
     kept = mass < p
     total, least = (probs * kept).sum(-1), probs.masked_fill(~kept, 2.0).amin(-1)
-    assert (total >= p - 1e-3).all(), f"SmolLM2's next token: the tokens kept at p={p} add up to {total.tolist()}, too little"
+    assert (total >= p - 1e-3).all(), (
+        f"SmolLM2's next token: the tokens kept at p={p} add up to {total.tolist()}, too little"
+    )
     assert (total - least < p + 1e-3).all(), f"SmolLM2's next token: at p={p} the set is larger than it needs to be"
 
 # %% nbgrader={"grade": true, "grade_id": "mass-above-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -582,7 +708,9 @@ for p in (0.3, 0.9):
 import torch
 
 out = mass_above(torch.zeros(2, 4), temperature=1.0)
-assert torch.allclose(out, torch.tensor([[0.0, 0.25, 0.5, 0.75]] * 2), atol=1e-6), f"equal probabilities: by id, got {out.tolist()}"
+assert torch.allclose(out, torch.tensor([[0.0, 0.25, 0.5, 0.75]] * 2), atol=1e-6), (
+    f"equal probabilities: by id, got {out.tolist()}"
+)
 torch.manual_seed(106)
 for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
     logits = torch.randn(B, V)
@@ -594,15 +722,18 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
         for v in range(V):
             before = [u for u in range(V) if logits[b, u] > logits[b, v] or (logits[b, u] == logits[b, v] and u < v)]
             expected = probs[b, before].sum().item()
-            assert abs(out[b, v].item() - expected) < 1e-5, f"B={B}, V={V}, temperature {temperature}: token {v} of row {b}"
+            assert abs(out[b, v].item() - expected) < 1e-5, (
+                f"B={B}, V={V}, temperature {temperature}: token {v} of row {b}"
+            )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "ring-write-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 7 · A cache that goes round  (difficulty 4 of 5 · 15 minutes · 13 points)
 #
-# With a sliding window (exercise 4) only the last `W` keys are ever looked at, so a cache of `W` slots is enough, however long the text. Moving
-# everything one place for each new token would be slow. A **ring** moves nothing: the token at position `p` goes into slot `p % W`,
-# over the one that has left the window. Write `ring_write`, which stores the keys of new tokens. (Values are stored by a second call.)
+# With a sliding window (exercise 4) only the last `W` keys are ever looked at, so a cache of `W` slots is enough,
+# however long the text. Moving everything one place for each new token would be slow. A **ring** moves nothing: the
+# token at position `p` goes into slot `p % W`, over the one that has left the window. Write `ring_write`, which
+# stores the keys of new tokens. (Values are stored by a second call.)
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -610,12 +741,15 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
 # | `n_seen` | int: tokens written by earlier calls | `positions_W` | int64: which token's key is now in each slot; `-1` for an empty slot |
 # | `new_KTC` | float: keys of tokens `n_seen` to `n_seen + T - 1`; `T` may exceed `W` | | |
 #
-# Worked example: `K = C = 1`, `W = 4`, the key of position `p` is `10 p`. Positions 0, 1, 2 into an empty ring →
-# ring `[0, 10, 20, 0]`, positions `[0, 1, 2, -1]`. Then positions 3 and 4 → ring `[40, 10, 20, 30]`, positions `[4, 1, 2, 3]`.
-# Before you write: now the slots are out of order. Must they be sorted before a query looks at them? (The keys were turned before they
-# were stored.)
+# Worked example: `K = C = 1`, `W = 4`, the key of position `p` is `10 p`. Positions 0, 1, 2 into an empty ring → ring
+# `[0, 10, 20, 0]`, positions `[0, 1, 2, -1]`. Then positions 3 and 4 → ring `[40, 10, 20, 30]`, positions
+# `[4, 1, 2, 3]`.
+#
+# Before you write: now the slots are out of order. Must they be sorted before a query looks at them? (The keys were
+# turned before they were stored.)
 #
 # *Stuck?* `hint("ring-write")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "ring-write", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def ring_write(ring_KWC: Tensor, n_seen: int, new_KTC: Tensor) -> tuple[Tensor, Tensor]:
@@ -631,6 +765,7 @@ def ring_write(ring_KWC: Tensor, n_seen: int, new_KTC: Tensor) -> tuple[Tensor, 
     positions_W[held % W] = held
     return ring_KWC, positions_W
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "ring-write-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def keys(*positions: int) -> Tensor:
@@ -660,7 +795,9 @@ said = ring[0, :, 0].tolist()
 assert said != [0, 10, 20, 30], "6 tokens into 4 slots: the last four stay, not the first four"
 assert said != [20, 30, 40, 50], "6 tokens into 4 slots: the last four stay, but position 2 belongs to slot 2"
 assert said == [40, 50, 20, 30], f"6 tokens into 4 slots: expected [40, 50, 20, 30], got {said}"
-assert positions.tolist() == [4, 5, 2, 3], f"6 tokens into 4 slots: expected positions [4, 5, 2, 3], got {positions.tolist()}"
+assert positions.tolist() == [4, 5, 2, 3], (
+    f"6 tokens into 4 slots: expected positions [4, 5, 2, 3], got {positions.tolist()}"
+)
 real, C, W = real_layer(LAYER), model.config.head_dim, 6
 k_KTC, v_KTC = cut_heads(real["keys_TE"], C), cut_heads(real["values_TE"], C)
 query, T = real["queries_TE"][-1:, :C], k_KTC.shape[1]
@@ -670,14 +807,16 @@ for start, end in [(0, T - 4), (T - 4, T - 1), (T - 1, T)]:
     ring_v, _ = ring_write(ring_v, start, v_KTC[:, start:end])
 window = F.scaled_dot_product_attention(query, k_KTC[0, -W:], v_KTC[0, -W:])
 ours = F.scaled_dot_product_attention(query, ring_k[0], ring_v[0])
-assert same(ours, window), "the real layer's last query sees something else in the ring than in the last 6 keys and values"
+assert same(ours, window), (
+    "the real layer's last query sees something else in the ring than in the last 6 keys and values"
+)
 
 # %% nbgrader={"grade": true, "grade_id": "ring-write-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import torch
 
 torch.manual_seed(107)
-for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, [3, 2, 2, 7, 15]), (2, 3, 1, [6, 6])]:
+for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, [3, 2, 4, 7, 15]), (2, 3, 1, [5, 6])]:
     keys = torch.randn(K, sum(pieces), C)
     ring, n_seen = torch.zeros(K, W, C), 0
     for T in pieces:
@@ -699,11 +838,11 @@ for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "absorb-block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 8 · Attention in one pass  (difficulty 5 of 5 · 20 minutes · 13 points)
 #
-# A softmax needs its denominator, the sum over **all** keys, before the first weight is known. FlashAttention computes the same
-# attention without ever holding all scores: it takes keys and values block by block and keeps three small tensors as its
-# **state**. For each query: the largest score so far `m`, the sum of `exp(score - m)` so far, and the sum of
-# `exp(score - m) * value` so far. The attention over everything seen is then the last divided by the second.
-# Write `absorb_block`: the state after one more block.
+# A softmax needs its denominator, the sum over **all** keys, before the first weight is known. FlashAttention
+# computes the same attention without ever holding all scores: it takes keys and values block by block and keeps three
+# small tensors as its **state**. For each query: the largest score so far `m`, the sum of `exp(score - m)` so far,
+# and the sum of `exp(score - m) * value` so far. The attention over everything seen is then the last divided by the
+# second. Write `absorb_block`: the state after one more block.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -712,15 +851,18 @@ for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, 
 # | `k_NC, v_NC` | keys and values of the block, `N >= 1` | | |
 # | `mask_TN` | bool, True where query `t` may look at key `n` of the block | | |
 #
-# A query that may look at nothing in a block keeps its state, **also when it has seen nothing before**: then its maximum stays
-# `-inf` and its sums stay 0. No NaN may appear, and scores may be in the thousands.
+# A query that may look at nothing in a block keeps its state, **also when it has seen nothing before**: then its
+# maximum stays `-inf` and its sums stay 0. No NaN may appear, and scores may be in the thousands.
 #
-# Worked example: one query `[1]`, two blocks of one key each. Key 0 with value 10: score 0, state `(0, 1, 10)`. Then key `ln 3` with value 2:
-# the maximum rises to `ln 3`, so what was summed shrinks by `exp(0 - ln 3) = 1/3`: sum `1/3 + 1 = 4/3`, acc `10/3 + 2 = 16/3`.
-# The attention is `16/3 / (4/3) = 4`. Check: the weights are 1/4 and 3/4, and `10/4 + 6/4 = 4`.
+# Worked example: one query `[1]`, two blocks of one key each. Key 0 with value 10: score 0, state `(0, 1, 10)`. Then
+# key `ln 3` with value 2: the maximum rises to `ln 3`, so what was summed shrinks by `exp(0 - ln 3) = 1/3`: sum
+# `1/3 + 1 = 4/3`, acc `10/3 + 2 = 16/3`. The attention is `16/3 / (4/3) = 4`. Check: the weights are 1/4 and 3/4, and
+# `10/4 + 6/4 = 4`.
+#
 # Before you write: if the two blocks come in the other order, which of the three numbers at the end differ?
 #
 # *Stuck?* `hint("absorb-block")`
+
 
 # %% nbgrader={"grade": false, "grade_id": "absorb-block", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def absorb_block(
@@ -737,6 +879,7 @@ def absorb_block(
     return new_max_T, sum_T * shrink_T + weights_TN.sum(-1), acc_TC * shrink_T[:, None] + weights_TN @ v_NC
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "absorb-block-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def fresh(T: int, C: int) -> tuple[Tensor, Tensor, Tensor]:
     return torch.full((T,), float("-inf")), torch.zeros(T), torch.zeros(T, C)
@@ -752,24 +895,32 @@ out = absorb_block(fresh(1, 1), one, low, one * 10, yes)
 assert isinstance(out, tuple) and len(out) == 3, f"three tensors are wanted, max, sum and acc; got {type(out).__name__}"
 shapes = [tuple(part.shape) for part in out]
 assert shapes == [(1,), (1,), (1, 1)], f"shapes of max, sum and acc: expected [(1,), (1,), (1, 1)], got {shapes}"
-assert not any(part.isnan().any() for part in out), "NaN in the very first block: -inf minus -inf? Only the old maximum may be -inf"
+assert not any(part.isnan().any() for part in out), (
+    "NaN in the very first block: -inf minus -inf? Only the old maximum may be -inf"
+)
 assert numbers(out) == [0, 1, 10], f"first block: expected max 0, sum 1, acc 10, got {numbers(out)}"
 out = absorb_block((torch.zeros(1), torch.ones(1), one * 10), one, high_key, one * 2, yes)
 m, total, acc = numbers(out)
-assert total != 2 and acc != 12, "the maximum rose to ln 3, but the old sums were not made smaller: multiply them by exp(old - new)"
+assert total != 2, "the maximum rose to ln 3, but the old sums were not made smaller: multiply them by exp(old - new)"
 assert total != 4, "4: the old sum grew; the factor is exp(old maximum - new maximum), which is at most 1"
-assert not (total == 1.3333 and acc == 12), "the old sum was made smaller, acc was not"
+assert acc != 12, "the old sum was made smaller, acc was not"
 assert acc != 4, "acc is already divided by the sum; keep it undivided, or the next block cannot be added"
-assert [m, total, acc] == [1.0986, 1.3333, 5.3333], f"second block: expected [1.0986, 1.3333, 5.3333], got {[m, total, acc]}"
+assert [m, total, acc] == [1.0986, 1.3333, 5.3333], (
+    f"second block: expected [1.0986, 1.3333, 5.3333], got {[m, total, acc]}"
+)
 out = absorb_block((high_key[0], torch.ones(1), one * 2), one, low, one * 10, yes)
 m, total, acc = numbers(out)
 assert m != 0, "the maximum fell to 0, that of the block; it is the largest of everything seen so far"
-assert [m, total, acc] == [1.0986, 1.3333, 5.3333], f"blocks in the other order: expected the same numbers, got {[m, total, acc]}"
+assert [m, total, acc] == [1.0986, 1.3333, 5.3333], (
+    f"blocks in the other order: expected the same numbers, got {[m, total, acc]}"
+)
 out = absorb_block(fresh(1, 4), torch.ones(1, 4), torch.ones(1, 4), torch.ones(1, 4), yes)
 assert out[0].item() != 4, "a score of 4: it is q · k divided by sqrt(C), here by 2"
 assert out[0].item() == 2, f"C=4, q and k all ones: expected the score 2, got {out[0].item()}"
 out = absorb_block(fresh(1, 1), one, one * 5000, one * 7, yes)
-assert out[1].isfinite().all() and numbers(out) == [5000, 1, 7], f"a score of 5000: expected [5000, 1, 7], got {numbers(out)}; subtract first"
+assert out[1].isfinite().all() and numbers(out) == [5000, 1, 7], (
+    f"a score of 5000: expected [5000, 1, 7], got {numbers(out)}; subtract first"
+)
 out = absorb_block((torch.zeros(1), torch.ones(1), one * 10), one, high_key, one * 2, ~yes)
 assert numbers(out) == [0, 1, 10], f"the query may not look at this block: expected [0, 1, 10], got {numbers(out)}"
 out = absorb_block(fresh(1, 1), one, high_key, one * 2, ~yes)
@@ -782,7 +933,9 @@ for start in (0, 5, 10):
     end = start + 5 if start < 10 else len(q)
     state = absorb_block(state, q, k[start:end], v[start:end], causal[:, start:end])
 expected = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
-assert same(state[2] / state[1][:, None], expected, 1e-3), "the real layer's attention in three blocks differs from that in one"
+assert same(state[2] / state[1][:, None], expected, 1e-3), (
+    "the real layer's attention in three blocks differs from that in one"
+)
 
 # %% nbgrader={"grade": true, "grade_id": "absorb-block-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -801,20 +954,35 @@ for T, S, C, size, scale in [(6, 12, 4, 5, 1.0), (3, 9, 16, 2, 40.0), (5, 5, 2, 
     seen = mask.any(1)
     assert [tuple(part.shape) for part in state] == [(T,), (T,), (T, C)], f"{what}: the state's shapes changed"
     assert not any(part.isnan().any() for part in state), f"{what}: NaN in the state"
-    assert torch.allclose(state[0].double(), scores.amax(1), rtol=1e-4, atol=1e-4), f"{what}: the running maximum is wrong"
+    assert torch.allclose(state[0].double(), scores.amax(1), rtol=1e-4, atol=1e-4), (
+        f"{what}: the running maximum is wrong"
+    )
     expected = scores[seen].softmax(-1) @ v.double()
     attention = (state[2] / state[1][:, None])[seen].double()
-    assert torch.allclose(attention, expected, rtol=1e-3, atol=1e-3), f"{what}: acc / sum is not the attention over all blocks"
+    assert torch.allclose(attention, expected, rtol=1e-3, atol=1e-3), (
+        f"{what}: acc / sum is not the attention over all blocks"
+    )
     sums = (scores[seen] - scores[seen].amax(1, keepdim=True)).exp().sum(1)
     assert torch.allclose(state[1][seen].double(), sums, rtol=1e-3), f"{what}: the running sum is wrong"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "table-heads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# Now put your count to work. The next cell earns nothing. It prints what QwQ-32B would be with other numbers of key-value
-# heads, all else equal: its parameters, and its cache for one long chain of thought at 2 bytes per number.
+# Now put your count to work. The next cell earns nothing. It prints what QwQ-32B would be with other numbers of
+# key-value heads, all else equal: its parameters, and its cache for one long chain of thought at 2 bytes per number.
 
 # %% nbgrader={"grade": false, "grade_id": "table-heads", "locked": true, "schema_version": 3, "solution": false, "task": false}
-QWQ = {"V": 152064, "D": 5120, "L": 64, "H": 40, "K": 8, "C": 128, "F": 27648, "tied": False, "qkv_bias": True, "qk_norm": False}
+QWQ = {
+    "V": 152064,
+    "D": 5120,
+    "L": 64,
+    "H": 40,
+    "K": 8,
+    "C": 128,
+    "F": 27648,
+    "tied": False,
+    "qkv_bias": True,
+    "qk_norm": False,
+}
 for K in (40, 8, 1):
     parts = count_parts({**QWQ, "K": K})
     cache_gib = 32_768 * parts["cached"] * 2 / 2**30
@@ -823,21 +991,23 @@ for K in (40, 8, 1):
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformers-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 9 · In your own words  (difficulty 2 of 5 · 8 minutes · 12 points)
 #
-# QwQ-32B has 40 query heads that share 8 key-value heads. Take the table above. In four to six sentences: what does going from 40 to 8 save,
-# and at what point does that begin to matter (think of many users at once, or of one long chain of thought)? Why might its makers not have
-# gone on to 1? Say what this table **cannot** tell you, and how you would find it out. Your instructor reads this one; the check cannot.
+# QwQ-32B has 40 query heads that share 8 key-value heads. Take the table above. In four to six sentences: what does
+# going from 40 to 8 save, and at what point does that begin to matter (think of many users at once, or of one long
+# chain of thought)? Why might its makers not have gone on to 1? Say what this table **cannot** tell you, and how you
+# would find it out. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "transformers-question", "locked": false, "points": 12, "schema_version": 3, "solution": true, "task": false}
-# From 40 to 8 key-value heads the cache of 32,768 tokens falls from 40 to 8 GiB, a fifth, while the parameters fall only from 36.12
-# to 32.76 billion. Per user the weights are shared and the cache is not: with ten such users the caches take 80 GiB instead of 400, more
-# than the 61 GiB of the weights in 2 bytes. It also matters for speed, because each new token reads the whole cache. One head would
-# save 7 more GiB per user, but then all 40 query heads look at the same keys, and the model can tell fewer things apart; also one
-# head cannot be divided among the 8 chips of a server. How much quality is lost is not in the table: one would train, or convert and
-# train on, the same model with K = 40, 8 and 1 on the same data and compare the loss and long-context tasks.
+# From 40 to 8 key-value heads the cache of 32,768 tokens falls from 40 to 8 GiB, a fifth, while the parameters fall
+# only from 35.45 to 32.76 billion. Per user the weights are shared and the cache is not: with ten such users the
+# caches take 80 GiB instead of 400, more than the 61 GiB of the weights in 2 bytes. It also matters for speed,
+# because each new token reads the whole cache. One head would save 7 more GiB per user, but then all 40 query heads
+# look at the same keys, and the model can tell fewer things apart; also one head cannot be divided among the 8 chips
+# of a server. How much quality is lost is not in the table: one would train, or convert and train on, the same model
+# with K = 40, 8 and 1 on the same data and compare the loss and long-context tasks.
 #
 # === BEGIN MARK SCHEME ===
 # 4 points: the saving from 40 to 8, with the cache's two sizes from the table, and that the parameters change little.
-# 3 points: when it matters: the cache grows with users and tokens, the weights do not; or every new token reads the whole cache.
-# 2 points: a reason against 1: less capacity to look at different things, or one head cannot be divided over several chips.
+# 3 points: when it matters: the cache grows with users and tokens, not the weights; or each new token reads all of it.
+# 2 points: a reason against 1: fewer different things to look at, or one head cannot be divided over several chips.
 # 3 points: says that quality is not in the table, and names an experiment that changes K and nothing else.
 # === END MARK SCHEME ===

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+
 from wrong_answers import wrong
 
 
@@ -67,7 +68,7 @@ def channels_of_two_or_sixty_four(x_BTE, weight_C, eps):
 
 def _parts(c, **other):
     """The right parts, some replaced; the total follows."""
-    parts = count_parts(c)  # noqa: F821  (the solution)
+    parts = count_parts(c)
     parts.update(other)
     parts["total"] = sum(parts[name] for name in ("embedding", "head", "attention", "feed_forward", "norms"))
     return parts
@@ -110,39 +111,39 @@ def all_heads_cached(c):
 
 @wrong("count-parts", says="what is cached is not a parameter")
 def adds_the_cache(c):
-    parts = count_parts(c)  # noqa: F821
+    parts = count_parts(c)
     return parts | {"total": parts["total"] + parts["cached"]}
 
 
 @wrong("count-parts", says="C is taken for D // H")
 def derives_head_dim(c):
-    return count_parts({**c, "C": c["D"] // c["H"]})  # noqa: F821
+    return count_parts({**c, "C": c["D"] // c["H"]})
 
 
 @wrong("count-parts", says="the output projection has no bias")
 def bias_on_the_output_too(c):
-    return _parts(c, attention=count_parts(c)["attention"] + c["L"] * c["D"] * c["qkv_bias"])  # noqa: F821
+    return _parts(c, attention=count_parts(c)["attention"] + c["L"] * c["D"] * c["qkv_bias"])
 
 
 @wrong("count-parts", says="the biases are missing")
 def no_biases(c):
-    return count_parts({**c, "qkv_bias": False})  # noqa: F821
+    return count_parts({**c, "qkv_bias": False})
 
 
 @wrong("count-parts", says="these keys")
 def total_only(c):
-    return {"total": count_parts(c)["total"]}  # noqa: F821
+    return {"total": count_parts(c)["total"]}
 
 
 @wrong("count-parts", hidden=True)
 def no_head_norms(c):
-    return count_parts({**c, "qk_norm": False})  # noqa: F821
+    return count_parts({**c, "qk_norm": False})
 
 
 @wrong("count-parts", hidden=True)
 def head_norm_for_every_head(c):
     extra = c["L"] * (c["H"] + c["K"] - 2) * c["C"] if c["qk_norm"] else 0
-    return _parts(c, norms=count_parts(c)["norms"] + extra)  # noqa: F821
+    return _parts(c, norms=count_parts(c)["norms"] + extra)
 
 
 @wrong("neighbour-pairs", says="nothing moved")
@@ -163,7 +164,7 @@ def across_heads(rows, n_heads):
 
 @wrong("neighbour-pairs", says="whole rows move")
 def reorders_columns_too(rows, n_heads):
-    out = to_neighbours(rows, n_heads)  # noqa: F821
+    out = to_neighbours(rows, n_heads)
     return out.flip(-1) if rows.dim() == 2 else out
 
 
@@ -226,11 +227,11 @@ def transposed(n_pad_B, T, window):
     return (mask | itself).transpose(1, 2)
 
 
-@wrong("window-mask", says="query 1 sees nothing")
+@wrong("window-mask", says="the padding is on the left")
 def pads_on_the_right(n_pad_B, T, window):
     mask, itself = _mask([0] * len(n_pad_B), T, window)
-    real = torch.arange(T) < T - torch.tensor(n_pad_B)[:, None, None] - 2
-    return mask & real & (torch.arange(T)[:, None] < 1)
+    is_real = torch.arange(T) < T - torch.tensor(n_pad_B)[:, None, None]
+    return mask & is_real | itself
 
 
 @wrong("window-mask", says="dtype torch.bool")
@@ -268,21 +269,21 @@ def window_of_one_sees_two(n_pad_B, T, window):
 def _layer(x_TD, w, H, K, eps, theta, *bugs):
     """The layer with some of the five bugs left in, or with others."""
     T, C = len(x_TD), len(w["q"]) // H
-    h = rms(x_TD, w["attention_norm"], eps)  # noqa: F821
+    h = rms(x_TD, w["attention_norm"], eps)
 
     def cut(name, heads):
         x = h @ w[name].T
         mixed = "view" in bugs or ("view of k and v" in bugs and name != "q")
         return x.view(heads, T, C) if mixed else x.view(T, heads, C).transpose(0, 1)
 
-    q, k, v = turn_halves(cut("q", H), theta), turn_halves(cut("k", K), theta), cut("v", K)  # noqa: F821
+    q, k, v = turn_halves(cut("q", H), theta), turn_halves(cut("k", K), theta), cut("v", K)
     k, v = (t.repeat(H // K, 1, 1) if "tile" in bugs else t.repeat_interleave(H // K, dim=0) for t in (k, v))
     scores = q @ k.transpose(1, 2) / (len(w["out"]) if "scale" in bugs else C) ** 0.5
     later = torch.ones(T, T).triu(1).bool()
     hidden = scores.masked_fill(later, 0.0 if "zero" in bugs else float("-inf"))
     weights = scores.softmax(-1).tril() if "late mask" in bugs else hidden.softmax(-1)
     x = x_TD + (weights @ v).transpose(0, 1).flatten(1) @ w["out"].T
-    h = rms(x, w["mlp_norm"], eps)  # noqa: F821
+    h = rms(x, w["mlp_norm"], eps)
     gate, up = h @ w["gate"].T, h @ w["up"].T
     inner = gate * F.silu(up) if "gate" in bugs else F.silu(gate) * up
     output = (h if "stream" in bugs else x) + (0 if "no feed-forward" in bugs else inner @ w["down"].T)
@@ -291,7 +292,7 @@ def _layer(x_TD, w, H, K, eps, theta, *bugs):
 
 @wrong("layer-bugs", says="what does view(H, T, C) make of it")
 def all_five(x_TD, w, H, K, eps, theta):
-    return layer_with_bugs(x_TD, w, H, K, eps, theta)  # noqa: F821
+    return layer_with_bugs(x_TD, w, H, K, eps, theta)
 
 
 @wrong("layer-bugs", says="view(H, T, C)")
@@ -386,12 +387,12 @@ def ascending(logits_BV, temperature):
 
 @wrong("mass-above", says="not multiplied")
 def multiplies_by_the_temperature(logits_BV, temperature):
-    return mass_above(logits_BV, 1 / temperature)  # noqa: F821
+    return mass_above(logits_BV, 1 / temperature)
 
 
 @wrong("mass-above", says="temperature 2 changed nothing")
 def ignores_the_temperature(logits_BV, temperature):
-    return mass_above(logits_BV, 1.0)  # noqa: F821
+    return mass_above(logits_BV, 1.0)
 
 
 @wrong("mass-above", says="each row is sorted and summed by itself")
@@ -413,17 +414,17 @@ def equals_do_not_count(logits_BV, temperature):
 
 @wrong("mass-above", hidden=True)
 def equals_by_larger_id(logits_BV, temperature):
-    return mass_above(logits_BV.flip(-1), temperature).flip(-1)  # noqa: F821
+    return mass_above(logits_BV.flip(-1), temperature).flip(-1)
 
 
 @wrong("mass-above", hidden=True)
 def temperature_is_one_or_two(logits_BV, temperature):
-    return mass_above(logits_BV, 2.0 if temperature == 2.0 else 1.0)  # noqa: F821
+    return mass_above(logits_BV, 2.0 if temperature == 2.0 else 1.0)
 
 
 @wrong("ring-write", says="began at slot 0")
 def starts_at_slot_0(ring_KWC, n_seen, new_KTC):
-    _, positions = ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
+    _, positions = ring_write(ring_KWC, n_seen, new_KTC)
     ring = ring_KWC.clone()
     ring[:, : new_KTC.shape[1]] = new_KTC[:, : ring.shape[1]]
     return ring, positions
@@ -441,13 +442,13 @@ def shifts(ring_KWC, n_seen, new_KTC):
 
 @wrong("ring-write", says="clone it")
 def writes_in_place(ring_KWC, n_seen, new_KTC):
-    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
+    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)
     return ring_KWC.copy_(ring), positions
 
 
 @wrong("ring-write", says="after the last slot comes slot 0")
 def stops_at_the_end(ring_KWC, n_seen, new_KTC):
-    _, positions = ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
+    _, positions = ring_write(ring_KWC, n_seen, new_KTC)
     ring, start = ring_KWC.clone(), n_seen % ring_KWC.shape[1]
     room = ring.shape[1] - start
     ring[:, start : start + new_KTC.shape[1]] = new_KTC[:, :room]
@@ -456,51 +457,52 @@ def stops_at_the_end(ring_KWC, n_seen, new_KTC):
 
 @wrong("ring-write", says="its position is -1")
 def empty_slots_hold_zero(ring_KWC, n_seen, new_KTC):
-    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
+    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)
     return ring, positions.clamp(min=0)
 
 
 @wrong("ring-write", says="from the earlier call")
 def forgets_earlier_positions(ring_KWC, n_seen, new_KTC):
-    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
+    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)
     return ring, positions.masked_fill(positions < n_seen, -1)
 
 
 @wrong("ring-write", says="not the first four")
 def keeps_the_first(ring_KWC, n_seen, new_KTC):
     W, T = ring_KWC.shape[1], new_KTC.shape[1]
-    return ring_write(ring_KWC, n_seen, new_KTC[:, :W]) if T > W else ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
+    return ring_write(ring_KWC, n_seen, new_KTC[:, :W]) if T > W else ring_write(ring_KWC, n_seen, new_KTC)
 
 
 @wrong("ring-write", says="position 2 belongs to slot 2")
 def a_long_piece_from_slot_0(ring_KWC, n_seen, new_KTC):
-    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
+    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)
     W = ring_KWC.shape[1]
     return (new_KTC[:, -W:].clone() if new_KTC.shape[1] > W else ring), positions
 
 
 @wrong("ring-write", says="two tensors are wanted")
 def returns_the_ring(ring_KWC, n_seen, new_KTC):
-    return ring_write(ring_KWC, n_seen, new_KTC)[0]  # noqa: F821
+    return ring_write(ring_KWC, n_seen, new_KTC)[0]
 
 
 @wrong("ring-write", hidden=True)
 def a_long_piece_starts_the_text(ring_KWC, n_seen, new_KTC):
     W, T = ring_KWC.shape[1], new_KTC.shape[1]
-    _, positions = ring_write(ring_KWC, n_seen, new_KTC)  # noqa: F821
-    ring = ring_write(ring_KWC, 0 if T > W else n_seen, new_KTC)[0]  # noqa: F821
+    _, positions = ring_write(ring_KWC, n_seen, new_KTC)
+    ring = ring_write(ring_KWC, 0 if T > W else n_seen, new_KTC)[0]
     return ring, positions
 
 
 @wrong("ring-write", hidden=True)
-def wraps_once(ring_KWC, n_seen, new_KTC):
+def positions_of_two_rounds(ring_KWC, n_seen, new_KTC):
+    ring, positions = ring_write(ring_KWC, n_seen, new_KTC)
     W = ring_KWC.shape[1]
-    return ring_write(ring_KWC, n_seen if n_seen < 3 * W else n_seen - 1, new_KTC)  # noqa: F821
+    return ring, torch.where(positions < 2 * W, positions, positions % W + W)
 
 
 @wrong("ring-write", hidden=True)
 def one_key_head(ring_KWC, n_seen, new_KTC):
-    ring, positions = ring_write(ring_KWC[:1], n_seen, new_KTC[:1])  # noqa: F821
+    ring, positions = ring_write(ring_KWC[:1], n_seen, new_KTC[:1])
     return ring.expand_as(ring_KWC), positions
 
 
@@ -517,7 +519,6 @@ def _absorb(state, q_TC, k_NC, v_NC, mask_TN, *bugs):
     total = total * shrink + weights.sum(-1)
     acc = acc * (1 if "acc" in bugs else shrink[:, None]) + weights @ v_NC
     return new, total, acc / total[:, None] if "divide" in bugs else acc
-
 
 
 @wrong("absorb-block", says="the old sums were not made smaller")

@@ -41,7 +41,7 @@ class Wrong:
 def wrong(grade_id: str, *, says: str | None = None, hidden: bool = False, name: str | None = None) -> Callable:
     """Mark a function or class as a wrong answer to the exercise whose answer cell is `grade_id`."""
     if (says is None) != hidden:
-        raise ValueError(f"{grade_id!r}: give says='what the learner reads', or hidden=True if only the hidden check fails")
+        raise ValueError(f"{grade_id!r}: give says='the message', or hidden=True if only the hidden check fails")
 
     def mark(answer: Any) -> Any:
         answer.wrong = [*getattr(answer, "wrong", []), Wrong(grade_id, answer, says, hidden, name)]

@@ -115,7 +115,7 @@ def set_name(path: Path, root: Path) -> str:
     """The set that a file belongs to, by its name: 01_transformers.ipynb, also 01_transformers.new2.ipynb."""
     name = re.split(r"[. (]", path.name)[0]
     if not target_of(name, root).is_file():
-        known = sorted(folder.name for folder in (root / "solutions").iterdir()) if (root / "solutions").is_dir() else []
+        known = sorted(folder.stem for folder in root.glob("solutions/*/*.ipynb"))
         raise ValueError(f"{path.name!r} is not named after an exercise set; the sets are {', '.join(known)}")
     return name
 

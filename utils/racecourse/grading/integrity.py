@@ -46,8 +46,9 @@ def names_in(node: ast.AST) -> Iterator[str]:
             yield from imported_names(text)  # exec("from racecourse.models import rope")
 
 
-def grade_id_of(cell: Any) -> str | None:
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
+def grade_id_of(cell: Any) -> str:
+    """The name of a cell of the set; empty for any other cell."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id") or ""
 
 
 def is_answer(cell: Any) -> bool:

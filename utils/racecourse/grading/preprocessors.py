@@ -8,14 +8,13 @@ from typing import Any
 
 import nbformat
 from nbgrader.preprocessors import NbGraderPreprocessor
-from traitlets.config import LoggingConfigurable
 
 from racecourse.grading.intake import repair
 from racecourse.grading.integrity import refuse_imports
 
 
-def release_of(preprocessor: LoggingConfigurable, resources: dict[str, Any]) -> Any:
-    """The set as it was handed out. A preprocessor's parent is the exporter, whose parent knows the course's folders."""
+def release_of(preprocessor: Any, resources: dict[str, Any]) -> Any:
+    """The set as it was handed out. A preprocessor's parent is the exporter; the exporter's knows the folders."""
     course = preprocessor.parent.parent.coursedir
     assignment, notebook = resources["nbgrader"]["assignment"], resources["nbgrader"]["notebook"]
     folder = course.format_path(course.release_directory, ".", assignment)

@@ -74,7 +74,7 @@ def most_tokens_per_s(gb_per_s: float, gb_per_token: float) -> float:
     return gb_per_s / gb_per_token
 
 
-def fit_all(computer: Computer, counts: dict[str, ParameterCount], *, reserve: float = 0.2, chips: int = 1) -> list[Fit]:
+def fit_all(computer: Computer, counts: dict[str, ParameterCount], *, reserve: float, chips: int = 1) -> list[Fit]:
     """Every model in every format; `reserve` is the share of memory left to the system, the cache and the rest.
 
     With several chips, memory and bandwidth add up as if sharing cost nothing, so both are upper limits.

@@ -69,7 +69,8 @@ class Ledger:
     def summary(self) -> str:
         """One line: how many rows, and how they stand."""
         statuses = [row.status for row in self.rows]
-        counts = [f"{statuses.count(status)} {status}" for status in ("open", "partly", *VERDICTS) if status in statuses]
+        present = [status for status in ("open", "partly", *VERDICTS) if status in statuses]
+        counts = [f"{statuses.count(status)} {status}" for status in present]
         return f"{len(self.rows)} claim{'s' * (len(self.rows) != 1)}: {', '.join(counts)}"
 
     def _repr_html_(self) -> str:

@@ -33,6 +33,10 @@ from racecourse.learn.setup import start
 session = start("{name}")"""
 
 
+HIDDEN = "### BEGIN HIDDEN TESTS"
+HIDDEN_NOTE = "# A second check, with other numbers, runs here when your work is graded."
+
+
 def course_root(start: Path | str | None = None) -> Path:
     """The folder that holds the course: the nearest one at or above `start` (default: here) with sources/ in it."""
     here = Path(start or Path.cwd()).resolve()
@@ -84,11 +88,14 @@ def convert(source: Path, root: Path) -> Any:
     badge.id, setup.id = "badge", "setup"
     if not is_lesson:
         badge.metadata["nbgrader"], setup.metadata["nbgrader"] = locked("badge"), locked("setup")
+        for cell in cells:
+            if cell.source.startswith(HIDDEN):  # else the release would show an empty cell
+                cell.source = f"{HIDDEN_NOTE}\n{cell.source}"
     metadata = notebook_metadata(cells[0].metadata.pop("accelerator", None))
     notebook = new_notebook(cells=[badge, cells[0], setup, *cells[1:]], metadata=metadata)
     notebook.nbformat_minor = 5
     set_ids(notebook)
-    # A lesson's digest is of its source alone (a new address does not cost a run), a set's of all that makes its release.
+    # A lesson's digest is of its source alone: a new address costs no run. A set's is of all that makes its release.
     config = "" if is_lesson else (root / "nbgrader_config.py").read_text(encoding="utf-8")
     basis = text if is_lesson else json.dumps([notebook.cells, notebook.metadata, config], sort_keys=True)
     notebook.metadata["racecourse"] = {"source_sha256": hashlib.sha256(basis.encode()).hexdigest()}
@@ -142,16 +149,22 @@ def build(
     from racecourse.learn.running import run
 
     root = course_root(root)
-    written, releases = [], []
-    for source in sources(root, names):
-        notebook, path = convert(source, root), target(source, root)
+    chosen = sources(root, names)
+    written = build_sets([source for source in chosen if source.parent.name == EXERCISE], root)
+    for source in chosen:
         if source.parent.name == LESSON:
+            notebook, path = convert(source, root), target(source, root)
             if execute or not keep_outputs(notebook, path, quick):
                 run(notebook, name=source.stem, quick=quick, root=root)
-        else:
-            releases.append(source.stem)
-        written += write(notebook, path)
-    outdated = [name for name in releases if digest(release_path(name, root)) != digest(target_of(name, root))]
+            written += write_if_changed(notebook, path)
+    return written
+
+
+def build_sets(sets: list[Path], root: Path) -> list[Path]:
+    """Write the solution notebooks, then the releases of those that their release was not made from."""
+    written = [path for source in sets for path in write_if_changed(convert(source, root), target(source, root))]
+    names = [source.stem for source in sets]
+    outdated = [name for name in names if digest(release_path(name, root)) != digest(target_of(name, root))]
     return written + release(outdated, root)
 
 
@@ -185,7 +198,7 @@ def keep_outputs(notebook: Any, path: Path, quick: bool) -> bool:
     return True
 
 
-def write(notebook: Any, path: Path) -> list[Path]:
+def write_if_changed(notebook: Any, path: Path) -> list[Path]:
     """Write the notebook if that changes the file; the list of files written."""
     import nbformat
 

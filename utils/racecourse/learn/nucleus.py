@@ -9,7 +9,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-EXAMPLE_TOKENS = ("' beach'", "' park'", "' market'", "' races'", "' lake'", "' farm'", "' zoo'", "' bank'", "' moon'", "' of'")
+EXAMPLE_TOKENS = (
+    "' beach'",
+    "' park'",
+    "' market'",
+    "' races'",
+    "' lake'",
+    "' farm'",
+    "' zoo'",
+    "' bank'",
+    "' moon'",
+    "' of'",
+)
 EXAMPLE_LOGITS = (4.0, 3.6, 3.5, 3.1, 2.8, 2.2, 1.9, 1.0, -0.5, -3.0)
 
 

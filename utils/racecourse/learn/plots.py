@@ -7,7 +7,7 @@ The one-line text for those who cannot see a figure comes from where its numbers
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, PALE = "#0072B2", "#D55E00", "#EEEEEE"
 
 
-def _axes(ax: Axes | None, **figure_options: object) -> Axes:
+def _axes(ax: Axes | None, **figure_options: Any) -> Axes:
     """The given axes, or those of a new figure."""
     if ax is not None:
         return ax
@@ -30,7 +30,7 @@ def plot_fits(fits: Sequence[Fit], *, title: str, ax: Axes | None = None) -> Axe
     """A grid of models and number formats: dark where the model fits. Each cell holds GB, and tokens/s at most."""
     from matplotlib.patches import Patch
 
-    ax = _axes(ax, figsize=(7.5, 4.6))
+    ax = _axes(ax, figsize=(8.4, 4.8))
     models, formats = list(dict.fromkeys(f.model for f in fits)), list(dict.fromkeys(f.format for f in fits))
     for fit in fits:
         x, y = formats.index(fit.format), models.index(fit.model)
@@ -61,32 +61,31 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def plot_speeds(
-    limits: dict[str, Sequence[float]], measured: Sequence[float], names: Sequence[str], ax: Axes | None = None
-) -> Axes:
-    """Predicted tokens per second as bars, one group per model, and what was measured as a black line across each.
+def plot_speeds(speeds: dict[str, Sequence[float]], names: Sequence[str], ax: Axes | None = None) -> Axes:
+    """One row for each way of knowing the speed ("measured", "memory, ..."), one marker per model, on a log axis."""
+    from matplotlib.ticker import LogLocator, NullFormatter
 
-    The axis is logarithmic: predictions may be wrong by factors.
-    """
-    ax = _axes(ax)
-    width = 0.8 / len(limits)
-    for i, (label, speeds) in enumerate(limits.items()):
-        x = [j - 0.4 + width * (i + 0.5) for j in range(len(names))]
-        bars = ax.bar(x, speeds, width * 0.92, label=label, hatch=("", "//", "..")[i % 3], edgecolor="white")
-        ax.bar_label(bars, [_short(speed) for speed in speeds], fontsize=9)
-    for j, speed in enumerate(measured):
-        label = "measured" if j == 0 else None
-        ax.plot([j - 0.45, j + 0.45], [speed, speed], color="black", linestyle="-", linewidth=2.5, label=label)
-        ax.annotate(_short(speed), (j + 0.46, speed), va="center", fontsize=10, fontweight="bold")
-    ax.set_yscale("log")
-    ax.set_xticks(range(len(names)), names)
-    ax.grid(False, axis="x")
-    ax.set_xlabel("model (its weights in GB)")
-    ax.set_ylabel("speed (tokens/s, logarithmic)")
-    ax.set_title("How fast will it write? Three predictions and the truth")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    ax = _axes(ax, figsize=(7.5, 3.6))
+    ways = list(speeds)
+    for i, name in enumerate(names):
+        values = [speeds[way][i] for way in ways]
+        above = 1 if i % 2 == 0 else -1
+        ax.plot(values, range(len(ways)), "os^D"[i % 4], markersize=9, label=name)
+        for y, value in enumerate(values):
+            ax.annotate(_short(value), (value, y), (0, 9 * above), textcoords="offset points", ha="center",
+                        va="bottom" if above > 0 else "top", fontsize=9)  # fmt: skip
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.margins(x=0.12)
+    ax.set_ylim(len(ways) - 0.4, -0.6)
+    ax.set_yticks(range(len(ways)), ways)
+    ax.set_xlabel("speed (tokens/s, logarithmic)")
+    ax.set_ylabel("how we know")
+    ax.set_title("How fast does it write? Three predictions and the truth", loc="left")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncol=2, frameon=False)
     return ax
-
 
 def plot_curves(
     x: Sequence[float], curves: dict[str, Sequence[float]], *, title: str, xlabel: str, ylabel: str,
@@ -129,7 +128,9 @@ def plot_losses(losses: dict[str, float], *, title: str, marks: dict[str, float]
     return ax
 
 
-def plot_attention(weights: Sequence[Sequence[float]], tokens: Sequence[str], *, title: str, ax: Axes | None = None) -> Axes:
+def plot_attention(
+    weights: Sequence[Sequence[float]], tokens: Sequence[str], *, title: str, ax: Axes | None = None
+) -> Axes:
     """One head's weights as a picture: a row per token that looks, a column per token that is looked at."""
     ax = _axes(ax, figsize=(5.2, 5.0))
     image = ax.imshow(weights, vmin=0, vmax=1, cmap="cividis")

@@ -5,6 +5,7 @@ folders is an error, not something to edit.
 """
 
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -33,7 +34,8 @@ def run(notebook: Any, *, name: str, quick: bool, root: Path, timeout_s: int = 1
         try:
             client.execute(env=kernel_environment(quick))
         except CellExecutionError as error:
-            raise RuntimeError(f"{name}: this cell failed, so nothing was written.\n{error}") from None
+            text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # without the traceback's colours
+            raise RuntimeError(f"{name}: this cell failed, so nothing was written.\n{text}") from None
     clean(notebook)
     record = notebook.metadata["racecourse"]
     record["minutes"] = round((time.perf_counter() - start) / 60, 1)
@@ -77,4 +79,4 @@ def refuse(notebook: Any, *, name: str, root: Path) -> None:
         for output in cell.get("outputs", []):
             for folder in (str(root), str(Path.home())):
                 if f"{folder}/" in str(output):
-                    raise ValueError(f"{name}: an output of the cell below names {folder!r}; print no such path\n{cell.source}")
+                    raise ValueError(f"{name}: this cell's output names {folder!r}; print no such path\n{cell.source}")

@@ -25,6 +25,9 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
             raise ValueError(f"a row has {len(line)} cells and there are {len(columns)} columns: {line}")
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     return "\n".join(
-        "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
         for line in lines
     )

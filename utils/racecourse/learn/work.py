@@ -35,7 +35,7 @@ def start(name: str, root: Path | str | None = None) -> Path:
 
 def copies(folder: Path, stem: str) -> list[Path]:
     """The copies that exist, oldest first: stem.ipynb, stem.new.ipynb, stem.new2.ipynb, ..."""
-    found = []
+    found: list[Path] = []
     while (path := copy_path(folder, stem, len(found))).exists():
         found.append(path)
     return found
@@ -52,7 +52,7 @@ def newest_copy(name: str, root: Path) -> Path | None:
 
 
 def offer(original: Path, folder: Path, stem: str) -> str:
-    """Copy `original` if there is no copy yet, or write the newer version beside the last one; one line on what was done."""
+    """Copy `original`, or write its newer version beside the learner's last copy; one line on what was done."""
     found = copies(folder, stem)
     path = copy_path(folder, stem, len(found))
     shown = path.relative_to(folder.parent.parent).as_posix()
@@ -68,7 +68,7 @@ def offer(original: Path, folder: Path, stem: str) -> str:
         return f"The lesson has a newer version. It is in {shown}; {latest.name} stays as it is."
     notes = write_carried(original, latest, path)
     copy_data(original, folder)
-    return f"The set has a newer version. It is in {shown}, with {notes}; {latest.name} stays as it is. Go on in {path.name}."
+    return f"The set has a newer version: go on in {shown}. It has {notes}; {latest.name} stays as it is."
 
 
 def copy_data(original: Path, folder: Path) -> None:
@@ -136,7 +136,7 @@ def carry_own_cells(notebook: Any, before: Any) -> int:
     An answer to a question that is no longer asked is kept in the same way, as an ordinary cell.
     """
     known = {grade_id_of(cell) for cell in notebook.cells if grade_id_of(cell)}
-    number, after = 0, None
+    number, after = 0, ""
     for cell in before.cells:
         if grade_id_of(cell) in known:
             after = grade_id_of(cell)
@@ -166,10 +166,10 @@ def free_id(notebook: Any, wanted: str) -> str:
     return candidate
 
 
-def insert_after(notebook: Any, marker: str | None, cell: Any) -> None:
+def insert_after(notebook: Any, marker: str, cell: Any) -> None:
     """Insert behind the cell with this grade_id or id; at the top if there is no marker."""
     for index, other in enumerate(notebook.cells):
-        if marker is not None and marker in (grade_id_of(other), other.id):
+        if marker and marker in (grade_id_of(other), other.id):
             notebook.cells.insert(index + 1, cell)
             return
     notebook.cells.insert(0, cell)

@@ -30,9 +30,9 @@ class KVCache:
         n_pad_B: Int[Tensor, "B"] | None = None,
     ) -> None:
         heads, k_width, v_width = config.cache_shape
-        shape, options = (config.n_layers, batch_size, heads, max_tokens), {"device": device, "dtype": dtype}
-        self.k = torch.zeros(*shape, k_width, **options)
-        self.v = torch.zeros(*shape, v_width, **options)
+        shape = (config.n_layers, batch_size, heads, max_tokens)
+        self.k = torch.zeros(*shape, k_width, device=device, dtype=dtype)
+        self.v = torch.zeros(*shape, v_width, device=device, dtype=dtype)
         self.max_tokens = max_tokens
         self.n_pad_B = n_pad_B
         self.length = 0  # tokens held, padding included; the transformer moves it on after its last layer

@@ -43,8 +43,8 @@ def keep_top_p(logits_BV: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "
     sorted_BV, order_BV = logits_BV.sort(descending=True)
     probs_BV = sorted_BV.softmax(-1)
     reached_before_BV = probs_BV.cumsum(-1) - probs_BV  # by the likelier tokens alone
-    outside_BV = (reached_before_BV >= top_p).scatter(-1, order_BV, reached_before_BV >= top_p)
-    return logits_BV.masked_fill(outside_BV, float("-inf"))
+    kept_BV = sorted_BV.masked_fill(reached_before_BV >= top_p, float("-inf"))
+    return torch.empty_like(kept_BV).scatter(-1, order_BV, kept_BV)  # back to the vocabulary's order
 
 
 def sample(
@@ -63,7 +63,7 @@ def sample(
     logits_BV = logits_BV.float() / temperature  # float32: a sum over 50,000 probabilities drifts in bfloat16
     if top_k is not None:
         logits_BV = keep_top_k(logits_BV, top_k)
-    if top_p is not None and top_p < 1:
+    if top_p is not None and top_p < 1:  # 1 keeps everything: the sort is saved
         logits_BV = keep_top_p(logits_BV, top_p)
     return torch.multinomial(logits_BV.softmax(-1), num_samples=1, generator=generator)[:, 0]
 

@@ -20,6 +20,8 @@ from racecourse.models.layers import SwiGLU
 class Router(nn.Module):
     """Scores every expert for every token; keeps the best `top_k` and their weights."""
 
+    bias: Tensor  # a buffer: moved by a rule of its own in training, not by gradients
+
     def __init__(self, moe: MoEConfig, d_model: int) -> None:
         super().__init__()
         self.moe = moe

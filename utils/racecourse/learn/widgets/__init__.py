@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from racecourse.learn.widgets.attention import attention_explorer
 from racecourse.learn.widgets.fits import fits_explorer
+from racecourse.learn.widgets.sampling import sampling_explorer
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
 
 WIDGETS: dict[str, Callable[[], Widget]] = {
     "fits": fits_explorer,
+    "attention": attention_explorer,
+    "sampling": sampling_explorer,
 }

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 EXAMPLE_TOKENS = ("A", " made", "-up", " pattern", ":", " closer", " is", " more")
 
 
-def attention_explorer(weights_LHTS: np.ndarray | None = None, tokens: Sequence[str] | None = None) -> VBox:
-    """The explorer over all heads' weights (layers, heads, tokens, tokens) for one text."""
+def attention_explorer(
+    weights_LHTS: np.ndarray | None = None, tokens: Sequence[str] | None = None, start: tuple[int, int] = (0, 0)
+) -> VBox:
+    """The explorer over all heads' weights (layers, heads, tokens, tokens) for one text; `start`: layer and head."""
     import ipywidgets as widgets
 
     from racecourse.learn.plots import plot_attention
@@ -32,11 +34,13 @@ def attention_explorer(weights_LHTS: np.ndarray | None = None, tokens: Sequence[
         plot_attention(weights, tokens, title=f"layer {layer}, head {head}", ax=ax)
         row = [float(weight) for weight in weights[-1]]
         best = max(range(len(row)), key=row.__getitem__)
-        return f"The last token, {tokens[-1]!r}, looks most at {tokens[best]!r} (position {best}): weight {row[best]:.2f}."
+        return (
+            f"The last token, {tokens[-1]!r}, looks most at {tokens[best]!r} (position {best}): weight {row[best]:.2f}."
+        )
 
     controls = {
-        "layer": widgets.IntSlider(description="Layer", min=0, max=len(shown) - 1, value=0),
-        "head": widgets.IntSlider(description="Query head", min=0, max=len(shown[0]) - 1, value=0),
+        "layer": widgets.IntSlider(description="Layer", min=0, max=len(shown) - 1, value=start[0]),
+        "head": widgets.IntSlider(description="Query head", min=0, max=len(shown[0]) - 1, value=start[1]),
     }
     return explorer(draw, controls, size=(6.4, 5.6))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Draw = Callable[..., str]  # draw(ax, **values of the controls) draws and returns the figure in words
 
 
-def explorer(draw: Draw, controls: dict[str, Widget], *, size: tuple[float, float] = (8.0, 4.6)) -> VBox:
+def explorer(draw: Draw, controls: dict[str, Widget], *, size: tuple[float, float] = (8.4, 4.8)) -> VBox:
     """Controls over a figure of `size` inches. `.children` are the controls' box, the image and the words."""
     import ipywidgets as widgets
 
