@@ -4,8 +4,9 @@
 
 All run SmolLM2-135M-Instruct from the same folder, on all cores, greedy, on the same prompts of equal length, without
 an end-of-text token, so that each writes the same number of tokens. The time is that from the first new token to the
-last: reading the prompt is left out for all. The contestants take turns, round after round, so that whatever else the machine
-does falls on all of them; a ratio is the median of the ratios within a round. A quiet machine gives the best figures.
+last: reading the prompt is left out for all. The contestants take turns, round after round, so that whatever else the
+machine does falls on all of them; a ratio is the median of the ratios within a round. A quiet machine gives the best
+figures.
 
 Left out: GPUs, prompts of different lengths, sampling, and quality beyond the loss on one text.
 """
@@ -42,7 +43,8 @@ TEXT = """\
 The ferry left the harbour at six in the morning, while most of the town was still asleep. On deck there were only a few
 passengers: an old farmer with two baskets of apples, a teacher on her way to the island school, and a boy of about ten
 who had never seen the open sea before. The captain knew all of them except the boy. He asked him where his parents
-were, and the boy explained that his aunt would meet him on the other side, and that he had promised to count the seagulls.
+were, and the boy explained that his aunt would meet him on the other side, and that he had promised to count the
+seagulls.
 
 It takes a little over two hours to cross the strait when the weather is good. The water is shallow near the coast and
 then drops quickly to a depth of almost ninety metres, which is why fishermen from both sides have worked here for
@@ -179,7 +181,7 @@ def run(n_rounds: int, n_new: int, *, quick: bool) -> dict[str, object]:
     print(describe(speed, n_rounds, n_new), "", table(rows, limit), "", sep="\n")
     megabytes = {name: f"{n / 1e6:.0f} MB" for name, n in n_bytes.items()}
     print(
-        f"The limit: {limit:.1f} tokens/s, {megabytes['float32']} of float32 weights read once per token at that speed.\n"
+        f"The limit: {limit:.1f} tokens/s, {megabytes['float32']} of float32 weights read per token at that speed.\n"
         f"int8: weights {megabytes['float32']} -> {megabytes['int8']}; loss on {len(text_ids)} tokens of English "
         f"{losses['float32']:.4f} -> {losses['int8']:.4f} nats per token ({losses['int8'] - losses['float32']:+.4f})."
     )
@@ -207,7 +209,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round: shows that it runs, measures nothing")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args()
-    n_rounds, n_new = (1, 6) if chosen.quick else (chosen.rounds, chosen.new_tokens)
+    n_rounds, n_new = (1, 4) if chosen.quick else (chosen.rounds, chosen.new_tokens)
     figures = run(n_rounds, n_new, quick=chosen.quick)
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -23,7 +23,7 @@ from wrong_answers import Assignment, Wrong
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 TOKEN = "browser-test"
-ERROR = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+STDERR = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"  # JupyterLab shows errors so
 WAIT_MS = 300_000  # the first cell may convert a model
 
 pytestmark = [
@@ -139,7 +139,7 @@ def test_lesson_00_runs_shows_a_figure_and_its_slider_moves(lab: Lab, page: Any,
     open_notebook(page, lab.page_of("lesson.ipynb"))
     run_all(page)
     page.screenshot(path=tmp_path / "run.png")
-    errors = page.locator(ERROR)
+    errors = page.locator(STDERR, has_text="Traceback")
     assert errors.count() == 0, errors.first.inner_text()
     assert page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[ ]").count() == 0, "every cell has run"
 
@@ -170,7 +170,7 @@ def test_a_check_of_exercise_01_tells_the_learner_what_is_wrong(lab: Lab, page: 
     page.keyboard.insert_text(typed(assignment.name, entry, target))
     page.screenshot(path=tmp_path / "typed.png")
     run_all(page)
-    error = page.locator(ERROR).first
+    error = page.locator(STDERR, has_text="Traceback").first
     error.scroll_into_view_if_needed()
     page.screenshot(path=tmp_path / "checked.png")
     message = error.inner_text()

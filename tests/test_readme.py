@@ -4,9 +4,9 @@ import re
 import tomllib
 
 import pytest
-from conftest import ROOT
 from typer.main import get_command
 
+from conftest import ROOT
 from racecourse.cli import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -154,9 +154,9 @@ def recorded(ids_BT: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
 # %%
 paragraph = (
     "The race began a little after noon. Twelve horses left the gate together, and for the first half mile nobody "
-    "could say which of them was ahead. Then the grey mare moved to the rail. Her jockey sat quite still. He had ridden this "
-    "course as a boy, and he knew that the ground beside the rail was dry, while the middle of the track was still "
-    "soft from the rain of the night before. One after another the other horses began to tire."
+    "could say which of them was ahead. Then the grey mare moved to the rail. Her jockey sat quite still. He had "
+    "ridden this course as a boy, and he knew that the ground beside the rail was dry, while the middle of the track "
+    "was still soft from the rain of the night before. One after another the other horses began to tire."
 )
 text_BT = torch.tensor([tokenizer.encode(paragraph)[: 48 if session.quick else None]], device=device)
 record = recorded(text_BT)
@@ -857,6 +857,9 @@ print(f"Losing the stream at one layer: median loss {median_stream_lost:.2f}. Yo
 # is the other way round: what it adds is some fifteen times larger than the embedding that comes in (you saw that in
 # section 2), so the model needs the layer and hardly misses its input.
 #
+# With all 30 layers tried you also see a small peak at layer 11. Look back at the first figure: that layer writes the
+# first token's explosion.
+#
 # ## 8 · Writing, and the cache that makes it bearable
 #
 # A model writes by predicting a token, appending it, and predicting again. The plain way reads the whole text anew
@@ -901,9 +904,9 @@ class KVCache:
         n_pad_B: Int[Tensor, "B"] | None = None,
     ) -> None:
         heads, k_width, v_width = config.cache_shape
-        shape, options = (config.n_layers, batch_size, heads, max_tokens), {"device": device, "dtype": dtype}
-        self.k = torch.zeros(*shape, k_width, **options)
-        self.v = torch.zeros(*shape, v_width, **options)
+        shape = (config.n_layers, batch_size, heads, max_tokens)
+        self.k = torch.zeros(*shape, k_width, device=device, dtype=dtype)
+        self.v = torch.zeros(*shape, v_width, device=device, dtype=dtype)
         self.max_tokens = max_tokens
         self.n_pad_B = n_pad_B
         self.length = 0  # tokens held, padding included; the transformer moves it on after its last layer
@@ -975,7 +978,7 @@ guess_speed_up = None
 
 # %%
 def seconds(action, repeats: int) -> float:
-    """Median time of `action` in seconds, after one run that is not counted."""
+    """Best time of `action` in seconds, after one run that is not counted; other programs can only make it slower."""
     action()
     times = []
     for _ in range(repeats):
@@ -984,7 +987,7 @@ def seconds(action, repeats: int) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    return sorted(times)[repeats // 2]
+    return min(times)
 
 
 def one_more_with_cache(ids_BT: Tensor, repeats: int) -> float:
@@ -1082,8 +1085,8 @@ def keep_top_p(logits_BV: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "
     sorted_BV, order_BV = logits_BV.sort(descending=True)
     probs_BV = sorted_BV.softmax(-1)
     reached_before_BV = probs_BV.cumsum(-1) - probs_BV  # by the likelier tokens alone
-    outside_BV = (reached_before_BV >= top_p).scatter(-1, order_BV, reached_before_BV >= top_p)
-    return logits_BV.masked_fill(outside_BV, float("-inf"))
+    kept_BV = sorted_BV.masked_fill(reached_before_BV >= top_p, float("-inf"))
+    return torch.empty_like(kept_BV).scatter(-1, order_BV, kept_BV)
 
 
 nucleus = keep_top_p(logits_BV, 0.5).isfinite().sum().item()
@@ -1108,7 +1111,7 @@ def sample(
     logits_BV = logits_BV.float() / temperature  # float32: a sum over 50,000 probabilities drifts in bfloat16
     if top_k is not None:
         logits_BV = keep_top_k(logits_BV, top_k)
-    if top_p is not None and top_p < 1:
+    if top_p is not None and top_p < 1:  # 1 keeps everything: the sort is saved
         logits_BV = keep_top_p(logits_BV, top_p)
     return torch.multinomial(logits_BV.softmax(-1), num_samples=1, generator=generator)[:, 0]
 
@@ -1436,13 +1439,15 @@ print(text_table(["method", "quality", "tokens", "time on this machine"], rows))
 #
 # | finding | source |
 # |---|---|
-# | Grouped key-value heads: nearly the quality of a head each, nearly the speed of one for all | Ainslie et al. 2023, arXiv 2305.13245 |
-# | Gated feed-forward parts beat ungated ones of equal size; no explanation is offered | Shazeer 2020, arXiv 2002.05202 |
-# | RMSNorm does as well as LayerNorm in the models tried, in less time | Zhang and Sennrich 2019, arXiv 1910.07467 |
-# | The first token as an attention sink, and endless text that depends on keeping it | Xiao et al. 2023, arXiv 2309.17453 |
-# | A few activations thousands of times larger than the rest, in many models | Sun et al. 2024, arXiv 2402.17762 |
-# | Always the likeliest gives dull text that repeats itself; nucleus sampling does not | Holtzman et al. 2019, arXiv 1904.09751 |
-# | QwQ-32B: 64 layers, 40 query and 8 key-value heads, RoPE, SwiGLU, RMSNorm, QKV bias | model card of Qwen/QwQ-32B |
+# | Grouped key-value heads: nearly the quality of a head each, nearly the speed of one for all | Ainslie 2023 [1] |
+# | Gated feed-forward parts beat ungated ones of equal size; no explanation is offered | Shazeer 2020 [2] |
+# | RMSNorm does as well as LayerNorm in the models tried, in less time | Zhang and Sennrich 2019 [3] |
+# | The first token as an attention sink, and endless text that depends on keeping it | Xiao 2023 [4] |
+# | A few activations thousands of times larger than the rest, in many models | Sun 2024 [5] |
+# | Always the likeliest gives dull text that repeats itself; nucleus sampling does not | Holtzman 2019 [6] |
+# | QwQ-32B: 64 layers, 40 query and 8 key-value heads, RoPE, SwiGLU, RMSNorm, QKV bias | its model card |
+#
+# arXiv numbers: [1] 2305.13245, [2] 2002.05202, [3] 1910.07467, [4] 2309.17453, [5] 2402.17762, [6] 1904.09751.
 #
 # ### Where next
 #

@@ -87,6 +87,7 @@ def plot_speeds(speeds: dict[str, Sequence[float]], names: Sequence[str], ax: Ax
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncol=2, frameon=False)
     return ax
 
+
 def plot_curves(
     x: Sequence[float], curves: dict[str, Sequence[float]], *, title: str, xlabel: str, ylabel: str,
     log_y: bool = False, ax: Axes | None = None,

@@ -85,7 +85,9 @@ class Attention(nn.Module):
         layer: int = 0,
     ) -> Float[Tensor, "B T D"]:
         q_BHTC, k_BKSC, v_BKSC = self.project(x_BTD)
-        q_BHTC, k_BKSC = apply_rope(q_BHTC, *rope), apply_rope(k_BKSC, *rope)
+        # one call for both: for a single new token a call costs more than its arithmetic
+        rotated = apply_rope(torch.cat((q_BHTC, k_BKSC), dim=1), *rope)
+        q_BHTC, k_BKSC = rotated.split((self.n_heads, self.n_kv_heads), dim=1)
         if cache is not None:  # what was seen before comes back in front of what is new
             k_BKSC, v_BKSC = cache.append(layer, k_BKSC, v_BKSC)
         heads_BHTC = attend(q_BHTC, k_BKSC, v_BKSC, mask_BTS, self.scale)

@@ -1,7 +1,8 @@
-"""Float weights laid out for oneDNN, the faster of the two matrix libraries inside torch on many CPUs.
+"""Float weights laid out for oneDNN, one of the two matrix libraries inside torch.
 
-torch sends a float32 product to MKL, which leaves AVX-512 unused on processors that Intel did not make. oneDNN uses it
-everywhere; `torch.compile` packs weights for it in the same way. The arithmetic is the same up to the order of sums.
+torch sends a float32 product to MKL. On the AMD processor where this was measured, oneDNN read the same weights more
+than twice as fast; benchmarks/decode.py shows it for yours. `torch.compile` packs weights in the same way. The
+arithmetic is the same up to the order of sums.
 
 Left out: a way back (the packed layout cannot be read as a matrix), training, and processors where MKL is as fast.
 """
