@@ -802,9 +802,9 @@ real, C, W = real_layer(LAYER), model.config.head_dim, 6
 k_KTC, v_KTC = cut_heads(real["keys_TE"], C), cut_heads(real["values_TE"], C)
 query, T = real["queries_TE"][-1:, :C], k_KTC.shape[1]
 ring_k, ring_v = torch.zeros_like(k_KTC[:, :W]), torch.zeros_like(v_KTC[:, :W])
-for start, end in [(0, T - 4), (T - 4, T - 1), (T - 1, T)]:
-    ring_k, _ = ring_write(ring_k, start, k_KTC[:, start:end])
-    ring_v, _ = ring_write(ring_v, start, v_KTC[:, start:end])
+for first, end in [(0, T - 4), (T - 4, T - 1), (T - 1, T)]:
+    ring_k, _ = ring_write(ring_k, first, k_KTC[:, first:end])
+    ring_v, _ = ring_write(ring_v, first, v_KTC[:, first:end])
 window = F.scaled_dot_product_attention(query, k_KTC[0, -W:], v_KTC[0, -W:])
 ours = F.scaled_dot_product_attention(query, ring_k[0], ring_v[0])
 assert same(ours, window), (
@@ -929,9 +929,9 @@ assert numbers(out) == [float("-inf"), 0, 0], f"nothing seen yet: expected [-inf
 real, C = real_layer(LAYER), model.config.head_dim
 q, k, v = (real[name][:, :C] for name in ("queries_TE", "keys_TE", "values_TE"))
 causal, state = torch.ones(len(q), len(q)).tril().bool(), fresh(len(q), C)
-for start in (0, 5, 10):
-    end = start + 5 if start < 10 else len(q)
-    state = absorb_block(state, q, k[start:end], v[start:end], causal[:, start:end])
+for first in (0, 5, 10):
+    end = first + 5 if first < 10 else len(q)
+    state = absorb_block(state, q, k[first:end], v[first:end], causal[:, first:end])
 expected = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
 assert same(state[2] / state[1][:, None], expected, 1e-3), (
     "the real layer's attention in three blocks differs from that in one"
@@ -946,8 +946,8 @@ for T, S, C, size, scale in [(6, 12, 4, 5, 1.0), (3, 9, 16, 2, 40.0), (5, 5, 2, 
     q, k, v, mask = torch.randn(T, C) * scale, torch.randn(S, C), torch.randn(S, C), torch.rand(T, S) > 0.4
     mask[0, : S - 1], mask[0, S - 1] = False, True
     state = (torch.full((T,), float("-inf")), torch.zeros(T), torch.zeros(T, C))
-    for start in range(0, S, size):
-        some = slice(start, start + size)
+    for first in range(0, S, size):
+        some = slice(first, first + size)
         state = absorb_block(tuple(part.clone() for part in state), q, k[some], v[some], mask[:, some])
     what = f"T={T}, {S} keys in blocks of {size}, C={C}"
     scores = (q.double() @ k.double().T / C**0.5).masked_fill(~mask, float("-inf"))

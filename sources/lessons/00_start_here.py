@@ -1,8 +1,9 @@
 # %% [markdown] accelerator="GPU"
 # # 00 · Start here
 #
-# **By the end you will have shown that one division tells how fast a language model can write on your own computer, and
-# you will know which of six models, from 135 million to 671 billion parameters, your computer could hold.**
+# **By the end you will have shown that one division limits how fast a language model writes on your own computer, and
+# predicts how much slower a larger one is; and you will know which of six models, from 135 million to 671 billion
+# parameters, your computer could hold.**
 #
 # Price: about two minutes of computing on two CPU cores; on a GPU not measured. Nothing leaves your computer. You
 # need Python; the model that you talk to first is already here.
@@ -247,10 +248,11 @@ if session.device.type == "cpu" and not 0.35 <= share <= 1.05:
     print("Outside that range. Was the computer busy? Close what you can, and run part 4 again.")
 
 # %% [markdown]
-# What remains below the limit is work that the division leaves out: attention over earlier tokens, the norms, and
-# Python itself between two operations. On a GPU, which reads such a small model in a fraction of a millisecond, that
-# rest is most of the time, and a larger model comes closer to its limit. Exercise set 00 starts from here; lesson 06
-# predicts a model that was not used for calibration, and states the error.
+# What remains below the limit is time that the division leaves out: attention over earlier tokens, the norms, Python
+# itself between two operations, and a matrix routine inside the model that need not be the fastest of those timed
+# above. On a GPU, which reads such a small model in a fraction of a millisecond, that rest is most of the time, and a
+# larger model comes closer to its limit. Exercise set 00 starts from here; lesson 06 predicts a model that was not
+# used for calibration, and states the error.
 
 # %% [markdown]
 # ## 5 · Your computer on one page

@@ -5,7 +5,7 @@ Without arguments it shows made-up logits of ten words, so that it works where t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from racecourse.learn.widgets.explorer import explorer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # probabilities(temperature, top_k, top_p) -> one number per token
-Probabilities = Callable[[float, int, float], Sequence[float]]
+Probabilities = Callable[[float, int, float], Iterable[float]]
 
 
 def sampling_explorer(tokens: Sequence[str] | None = None, probabilities: Probabilities | None = None) -> VBox:
@@ -26,10 +26,10 @@ def sampling_explorer(tokens: Sequence[str] | None = None, probabilities: Probab
     from racecourse.learn.plots import plot_next_tokens
 
     tokens = list(EXAMPLE_TOKENS if tokens is None else tokens)
-    probabilities = probabilities or example_probabilities
+    chances: Probabilities = probabilities or example_probabilities
 
     def draw(ax: Axes, temperature: float, top_k: int, top_p: float) -> str:
-        drawn = [float(p) for p in probabilities(temperature, top_k, top_p)]
+        drawn = [float(p) for p in chances(temperature, top_k, top_p)]
         plot_next_tokens(tokens, drawn, title=f"temperature {temperature:g}, top-k {top_k}, top-p {top_p:g}", ax=ax)
         best = max(range(len(drawn)), key=drawn.__getitem__)
         n_left = sum(p > 0 for p in drawn)
