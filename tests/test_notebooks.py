@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from racecourse.grading.integrity import python_of
 from racecourse.learn import notebooks, running
-from racecourse.learn.notebooks import build, convert, inputs, out_of_date, read, release_path
+from racecourse.learn.notebooks import build, convert, digest, inputs, out_of_date, read, release_path, target_of
 
 LESSONS = sorted((ROOT / "sources/lessons").glob("[0-9][0-9]_*.py"))
 every_lesson = pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
@@ -193,6 +193,30 @@ def test_a_changed_source_or_an_edited_notebook_is_reported(toy: Path) -> None:
 def test_a_set_without_changes_is_not_released_again(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebooks, "generate_assignments", lambda names, *rest: names and pytest.fail(f"{names} again"))
     assert build(["00_start_here"], root=course) == []
+
+
+def test_a_set_is_released_again_when_its_data_changed(course: Path) -> None:
+    data = target_of("00_start_here", course).with_name("sizes.csv")
+    released = release_path("00_start_here", course)
+    for text in ("1,2", "1,3"):
+        before = digest(released)
+        data.write_text(text, encoding="utf-8")
+        build(["00_start_here"], root=course)
+        assert released.with_name(data.name).read_text(encoding="utf-8") == text
+        assert digest(released) != before
+    assert build(["00_start_here"], root=course) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "<<<<<<< HEAD\n{}", "[]", "{}", '{"cells": 3}', '{"nbformat": 4, "nbformat_minor": 5, "cells": []}']
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "mine.ipynb"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"mine\.ipynb is not a notebook: .+; open an earlier version"):
+        digest(path)
+    with pytest.raises(ValueError, match=r"mine\.ipynb is not a notebook: "):
+        read(path)
 
 
 def test_names_are_checked(course: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from racecourse.models import KVCache, ModelConfig, Transformer
-from racecourse.models.config import ARCHITECTURES, MoEConfig
+from racecourse.models.config import ARCHITECTURES, MoEConfig, RopeScaling
 
 TOLERANCE = 1e-4  # largest difference of a logit in float32; logits here are of size 5
 
@@ -63,9 +63,12 @@ CASES = {
     "qwen2-tied-yarn": ("Qwen2", {"tie_word_embeddings": True, "rope_parameters": YARN}),
     "llama-yarn-wide-heads": ("Llama", {"head_dim": 32, "rope_parameters": WIDE_YARN}),
     "llama-yarn-not-truncated": ("Llama", {"head_dim": 32, "rope_parameters": {**WIDE_YARN, "truncate": False}}),
+    "qwen2-3-heads-a-group": ("Qwen2", {"hidden_size": 72, "num_attention_heads": 9, "num_key_value_heads": 3}),
     "qwen3-narrow-heads": ("Qwen3", {"head_dim": 12}),
     "qwen3-tied": ("Qwen3", {"head_dim": 16, "tie_word_embeddings": True, "num_key_value_heads": 3}),
     "mixtral": ("Mixtral", {"num_local_experts": 8, "num_experts_per_tok": 2}),
+    "qwen3-one-key-head": ("Qwen3", {"head_dim": 10, "num_key_value_heads": 1, "rope_parameters": YARN}),
+    "mixtral-one-key-head": ("Mixtral", {"num_local_experts": 3, "num_experts_per_tok": 1, "num_key_value_heads": 1}),
     "mixtral-4-of-5": ("Mixtral", {"num_local_experts": 5, "num_experts_per_tok": 4, "head_dim": 12}),
     "qwen3-moe": ("Qwen3Moe", {**MOE, "head_dim": 12}),
     "qwen3-moe-normalised-some-dense": (
@@ -74,6 +77,7 @@ CASES = {
     ),
     "qwen3-moe-every-second": ("Qwen3Moe", {**MOE, "head_dim": 12, "decoder_sparse_step": 2}),
     "olmoe": ("Olmoe", {"num_experts": 8, "num_experts_per_tok": 3}),
+    "olmoe-normalised": ("Olmoe", {"num_experts": 6, "num_experts_per_tok": 4, "norm_topk_prob": True}),
     "olmoe-clipped-gqa": ("Olmoe", {"num_experts": 4, "num_experts_per_tok": 2, "clip_qkv": 0.5}),
     "deepseek": ("DeepseekV3", DEEPSEEK),
     "deepseek-yarn": ("DeepseekV3", {**DEEPSEEK, "rope_parameters": {**YARN, "mscale": 1.0, "mscale_all_dim": 0.7}}),
@@ -211,6 +215,30 @@ def test_moe_settings_are_checked():
         MoEConfig(n_experts=8, top_k=9, d_expert=4, layers=(0,))
     with pytest.raises(dataclasses.FrozenInstanceError):
         MoEConfig(n_experts=8, top_k=2, d_expert=4, layers=(0,)).top_k = 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scores": "tanh"}, "scores='tanh'"),
+        ({"n_groups": 3}, "n_experts=8 cannot be dealt evenly into n_groups=3"),
+        ({"n_groups": 4, "top_k_groups": 5}, "top_k_groups=5 exceeds n_groups=4"),
+        ({"n_groups": 4, "top_k_groups": 1, "top_k": 3}, "top_k=3 exceeds the 2 experts of the chosen groups"),
+        ({"n_groups": 8, "top_k_groups": 4}, "a group is ranked by its best two"),
+    ],
+)
+def test_impossible_routing_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        MoEConfig(**{"n_experts": 8, "top_k": 2, "d_expert": 4, "layers": (0,), **change})
+
+
+def test_impossible_shapes_are_refused():
+    with pytest.raises(ValueError, match="architecture 'gpt' is not known"):
+        ModelConfig("gpt", 97, 16, 1, 2, 1, 8, 16, max_context=12)
+    with pytest.raises(ValueError, match="rotary width 7 is odd"):
+        ModelConfig("llama", 97, 16, 1, 2, 1, 7, 16, max_context=12)
+    with pytest.raises(ValueError, match="kind='ntk'"):
+        RopeScaling(kind="ntk", factor=2.0, original_context=32)
 
 
 def test_cache_bytes_are_those_of_the_published_deepseek_v3():

@@ -61,7 +61,7 @@ def test_an_edited_copy_survives_start_and_rebuild_byte_for_byte(course: Path) -
 def test_a_newer_set_comes_beside_with_answers_and_own_cells(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = work.start(NAME, root=course) / f"{NAME}.ipynb"
     edit(copy, {"tokens-per-second": MINE, "start-here-question": "QwQ."}, {"tokens-per-second": "trial = 1"})
-    change_source(course, "## 1 · How fast does it write?", "## 1 · How fast does it type?")
+    change_source(course, "# # 00 · Warm-up: answering", "# # 00 · Warm-up: typing")
     capsys.readouterr()
     work.start(NAME, root=course)
     said = capsys.readouterr().out
@@ -70,17 +70,27 @@ def test_a_newer_set_comes_beside_with_answers_and_own_cells(course: Path, capsy
     assert cell_of(new, "tokens-per-second").source == MINE
     assert cell_of(new, "start-here-question").source == "QwQ."
     assert "NotImplementedError" in cell_of(new, "weight-bytes").source, "not answered, so the new stub"
-    assert "type?" in cell_of(new, "tokens-per-second-text").source
+    assert "typing" in cell_of(new, "start-here-title").source
     after_answer = new.cells[new.cells.index(cell_of(new, "tokens-per-second")) + 1]
     assert after_answer.source == "trial = 1"
-    assert not [cell for cell in new.cells if cell.source == work.CHANGED], "no stub changed, so nothing is marked"
+    assert not [cell for cell in new.cells if cell.source == work.CHANGED], "no question changed, so nothing is marked"
     assert len(new.cells) == len(read(release_path(NAME, course)).cells) + 1
 
 
-def test_an_answer_whose_stub_changed_is_marked(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("old", "new_text"),
+    [
+        ("def tokens_per_second(arrivals_s: list", "def tokens_per_second(arrivals_s: tuple"),
+        ("`0.0` for fewer than two arrivals", "`nan` for fewer than two arrivals"),
+    ],
+    ids=["stub", "text"],
+)
+def test_an_answer_whose_question_changed_is_marked(
+    course: Path, capsys: pytest.CaptureFixture[str], old: str, new_text: str
+) -> None:
     copy = work.start(NAME, root=course) / f"{NAME}.ipynb"
     edit(copy, {"tokens-per-second": MINE})
-    change_source(course, "def tokens_per_second(arrivals_s: list", "def tokens_per_second(arrivals_s: tuple")
+    change_source(course, old, new_text)
     work.start(NAME, root=course)
     assert "question has changed (tokens-per-second)" in capsys.readouterr().out
     new = read(copy.with_name(f"{NAME}.new.ipynb"))

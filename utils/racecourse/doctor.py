@@ -157,12 +157,12 @@ def check_sandbox() -> Finding:
 
 
 def judge_sandbox(system: str, *, has_bwrap: bool, namespaces_work: bool, said: str) -> Finding:
-    """Whether code that nobody trusts can be shut in; without it only limits of time and memory hold it."""
-    weaker = "code written by models and by other people runs with limits of time and memory only"
+    """Whether this system could shut in code that nobody trusts. So far no part of the course does: it only tells."""
+    weaker = "a sandbox for untrusted code cannot be made here (no lesson needs one yet)"
     if namespaces_work:
-        return Finding("sandbox", "ok", "bubblewrap works: untrusted code gets no network and no files")
+        return Finding("sandbox", "ok", "bubblewrap works, so untrusted code could be shut in (no lesson does so yet)")
     if system != "Linux":
-        return Finding("sandbox", "warning", f"none on {system}: {weaker}", "grade other people's work on Linux")
+        return Finding("sandbox", "warning", f"none on {system}: {weaker}", "run other people's code on Linux")
     if not has_bwrap:
         return Finding("sandbox", "warning", f"bubblewrap is missing: {weaker}", "sudo apt install bubblewrap")
     remedy = "allow unprivileged user namespaces (kernel.unprivileged_userns_clone=1, or your container's settings)"

@@ -2,7 +2,8 @@
 
 A copy is repaired, its test cells are taken from solutions/, and it runs in a kernel in a temporary folder. Points
 follow nbgrader's rule, except that output on stderr costs nothing. The gradebook is neither read nor written, and
-nbgrader is not needed. Left out: isolation. It is the learner's own code on the learner's own machine.
+nbgrader is not needed. A submission whose kernel dies keeps here what it earned before; stock `nbgrader autograde`
+gives it no points at all. Left out: isolation. It is the learner's own code on the learner's own machine.
 """
 
 import re
@@ -17,6 +18,7 @@ from racecourse.grading.integrity import grade_id_of, is_answer, is_test, is_wri
 from racecourse.learn.notebooks import course_root, read, release_path, target_of
 
 TIME_OUT = "CellTimeoutError"
+KERNEL_DIED = "DeadKernelError"
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Exercise:
 class Report:
     name: str
     exercises: list[Exercise]
-    remarks: list[str]  # what had to be repaired, and where the run ended early
+    remarks: list[str]  # what had to be repaired or refused, and where the run ended early
 
     @property
     def earned(self) -> float:
@@ -103,29 +105,41 @@ def grade(path: Path, *, root: Path, timeout_s: int = 180) -> Report:
             cell.outputs, cell.execution_count = [], None
     stubs = {grade_id_of(cell): cell.source for cell in release.cells if is_answer(cell)}
     refused = refuse_imports(notebook, release)
+    remarks += [f"a cell of your own: {said}" for at, said in refused.items() if not is_answer(notebook.cells[at])]
     with tempfile.TemporaryDirectory() as folder:
         for data in target_of(name, root).parent.iterdir():
             if data.suffix != ".ipynb" and data.is_file():
                 shutil.copy(data, folder)
-        remarks += run(notebook, folder, timeout_s)
-    return Report(name, score(notebook, stubs, refused), remarks)
+        ended_early, replied = run(notebook, folder, timeout_s)
+    return Report(name, score(notebook, stubs, refused, replied), remarks + ended_early)
 
 
 def set_name(path: Path, root: Path) -> str:
-    """The set that a file belongs to, by its name: 01_transformers.ipynb, also 01_transformers.new2.ipynb."""
-    name = re.split(r"[. (]", path.name)[0]
-    if not target_of(name, root).is_file():
-        known = sorted(folder.stem for folder in root.glob("solutions/*/*.ipynb"))
-        raise ValueError(f"{path.name!r} is not named after an exercise set; the sets are {', '.join(known)}")
-    return name
+    """The set whose name is in the file's: 01_transformers.ipynb, also `Copy of 01_transformers (1).ipynb`."""
+    known = sorted(solution.stem for solution in root.glob("solutions/*/*.ipynb"))
+    found = [name for name in known if name in path.name]
+    if not found:
+        raise ValueError(
+            f"{path.name!r} is not named after an exercise set; rename the file: the sets are {', '.join(known)}"
+        )
+    return max(found, key=len)
 
 
-def run(notebook: Any, folder: str, timeout_s: int) -> list[str]:
-    """Run every cell, errors or not, in place; a remark if the kernel died or could not be stopped on the way."""
+def run(notebook: Any, folder: str, timeout_s: int) -> tuple[list[str], set[int]]:
+    """Run every cell, errors or not, in place; a remark if that ended early, and the indices of the cells that ran.
+
+    A cell ran if the kernel's reply arrived. Its execution_count says less: nbclient sets it when the cell begins.
+    """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellTimeoutError
 
-    started = [""]  # the cells that were begun
+    begun: list[Any] = []
+    replied: set[int] = set()
+
+    def note_reply(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        replied.add(cell_index)
+        note_time_out(cell, execute_reply)
+
     client = NotebookClient(
         notebook,
         timeout=timeout_s,
@@ -138,14 +152,18 @@ def run(notebook: Any, folder: str, timeout_s: int) -> list[str]:
         record_timing=False,
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
-    client.on_cell_execute = lambda cell, cell_index: started.append(label(cell))
-    client.on_cell_executed = note_time_out
+    client.on_cell_execute = lambda cell, cell_index: begun.append(cell)
+    client.on_cell_executed = note_reply
     try:
         client.execute()
     except (RuntimeError, CellTimeoutError) as error:  # a dead kernel is a RuntimeError
-        reason = "could not be interrupted" if isinstance(error, CellTimeoutError) else "died"
-        return [f"the kernel {reason} in the cell {started[-1]!r}; what follows did not run"]
-    return []
+        if not begun:
+            raise  # the kernel did not start
+        timed_out = isinstance(error, CellTimeoutError)
+        begun[-1].outputs.append(error_output(TIME_OUT if timed_out else KERNEL_DIED, ""))
+        reason = "could not be interrupted" if timed_out else "died"
+        return [f"the kernel {reason} in the cell {label(begun[-1])!r}; what follows did not run"], replied
+    return [], replied
 
 
 def label(cell: Any) -> str:
@@ -153,7 +171,7 @@ def label(cell: Any) -> str:
     return grade_id_of(cell) or cell.source.strip().split("\n")[0]
 
 
-def note_time_out(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
+def note_time_out(cell: Any, execute_reply: dict[str, Any]) -> None:
     """nbclient replies for a cell that ran out of time but leaves no output in it: record one, so that it scores 0."""
     content = execute_reply["content"]
     if content["status"] == "error" and not any(output.output_type == "error" for output in cell.outputs):
@@ -166,11 +184,7 @@ def error_output(ename: str, evalue: str) -> Any:
     return new_output("error", ename=ename, evalue=evalue, traceback=[])
 
 
-def was_run(cell: Any) -> bool:
-    return cell.execution_count is not None
-
-
-def score(notebook: Any, stubs: dict[str, str], refused: dict[int, str]) -> list[Exercise]:
+def score(notebook: Any, stubs: dict[str, str], refused: dict[int, str], replied: set[int]) -> list[Exercise]:
     """The cells of a notebook that has been run, as exercises with points."""
     exercises: list[Exercise] = []
     heading, unanswered = "", False
@@ -186,7 +200,7 @@ def score(notebook: Any, stubs: dict[str, str], refused: dict[int, str]) -> list
                 message = "not answered yet" if unanswered else "graded by hand"
                 exercises[-1].parts.append(Part(grade_id_of(cell), cell.metadata.nbgrader.points, None, message))
         elif is_test(cell):
-            exercises[-1].parts.append(score_cell(cell, exercises[-1].refused, unanswered))
+            exercises[-1].parts.append(score_cell(cell, exercises[-1].refused, unanswered, index in replied))
     return exercises
 
 
@@ -196,7 +210,7 @@ def title_of(markdown: str) -> str:
     return re.split(r"\s+\((?:difficulty)", found[1])[0] if found else ""
 
 
-def score_cell(cell: Any, refused: str, unanswered: bool) -> Part:
+def score_cell(cell: Any, refused: str, unanswered: bool, was_run: bool) -> Part:
     """nbgrader's rule without stderr: an error earns 0, a number on its own that many points, anything else all."""
     part = Part(grade_id_of(cell), float(cell.metadata.nbgrader.points), earned=0.0)
     errors = [output for output in cell.outputs if output.output_type == "error"]
@@ -204,7 +218,7 @@ def score_cell(cell: Any, refused: str, unanswered: bool) -> Part:
         part.message = refused
     elif errors:
         part.message = "not answered yet" if unanswered else explain(errors[0])
-    elif not was_run(cell):
+    elif not was_run:
         part.earned, part.message = None, "not run"
     else:
         part.earned = partial_points(cell, part.points)
@@ -226,6 +240,8 @@ def explain(error: Any) -> str:
     text = error.evalue.strip()
     if error.ename in (TIME_OUT, "KeyboardInterrupt"):
         return "took too long and was stopped: is there a loop that never ends?"
+    if error.ename == KERNEL_DIED:
+        return "the kernel died while this check ran"
     if error.ename == "AssertionError":
         return text or "a check with other numbers than the worked example's did not hold"
     return f"{error.ename}: {text}"

@@ -18,11 +18,12 @@ MESSAGE = (
 
 
 def python_of(source: str) -> str:
-    """The Python of a cell: IPython's lines (%pip, !ls) become `pass`, a %%magic heading goes."""
-    lines = source.split("\n")
-    if lines and lines[0].startswith("%%"):
-        lines = lines[1:]
-    return "\n".join(re.sub(r"^(\s*)[%!].*$", r"\1pass", line) for line in lines)
+    """The Python of a cell: IPython's own syntax (%pip, x = !ls, f?) becomes calls, %%magic headings go."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    while source.lstrip().startswith("%%"):
+        source = source.lstrip().partition("\n")[2]
+    return TransformerManager().transform_cell(source)
 
 
 def imported_names(source: str) -> set[str]:

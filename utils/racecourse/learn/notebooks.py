@@ -97,9 +97,16 @@ def convert(source: Path, root: Path) -> Any:
     set_ids(notebook)
     # A lesson's digest is of its source alone: a new address costs no run. A set's is of all that makes its release.
     config = "" if is_lesson else (root / "nbgrader_config.py").read_text(encoding="utf-8")
-    basis = text if is_lesson else json.dumps([notebook.cells, notebook.metadata, config], sort_keys=True)
+    made_from = [notebook.cells, notebook.metadata, config, *data_digests(target(source, root).parent)]
+    basis = text if is_lesson else json.dumps(made_from, sort_keys=True)
     notebook.metadata["racecourse"] = {"source_sha256": hashlib.sha256(basis.encode()).hexdigest()}
     return notebook
+
+
+def data_digests(folder: Path) -> list[list[str]]:
+    """Name and digest of every data file beside a solution, because nbgrader hands it out with the set."""
+    data = sorted(p for p in folder.glob("[!.]*") if p.is_file() and p.suffix not in (".ipynb", ".py", ".pyc"))
+    return [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in data]
 
 
 def locked(grade_id: str) -> dict[str, Any]:
@@ -176,7 +183,7 @@ def digest(path: Path) -> str | None:
     """The digest that a built notebook carries of what it was made from; None where there is no such notebook."""
     if not path.is_file():
         return None
-    return json.loads(path.read_text(encoding="utf-8"))["metadata"].get("racecourse", {}).get("source_sha256")
+    return read(path).metadata.get("racecourse", {}).get("source_sha256")
 
 
 def keep_outputs(notebook: Any, path: Path, quick: bool) -> bool:
@@ -268,9 +275,18 @@ def difference(expected: Any, path: Path, root: Path) -> list[str]:
 
 
 def read(path: Path) -> Any:
+    """The notebook in a file; a ValueError that names the file if there is none in it."""
     import nbformat
 
-    return nbformat.read(path, as_version=4)
+    try:
+        return nbformat.read(path, as_version=4)
+    # nbformat meets other JSON than a notebook's with whatever its first look inside raises
+    except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
+        reason = str(error).split("\n")[0][:200]
+        raise ValueError(
+            f"{path} is not a notebook: {reason}; open an earlier version of the file, "
+            "or move it away and make it anew with `racecourse start` (your copy) or `make build` (the course's)"
+        ) from error
 
 
 def inputs(notebook: Any) -> list[tuple[str, str, str, str]]:

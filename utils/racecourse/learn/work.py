@@ -2,7 +2,7 @@
 
 When the course has a newer version of a set, it is written beside the old one (NN_topic.new.ipynb, then
 NN_topic.new2.ipynb) with the learner's answers carried over by grade_id. Left out: merging text. An answer is taken
-over whole, and marked if its question changed.
+over whole, and marked if its question changed: its stub, or the text above it.
 """
 
 import hashlib
@@ -98,7 +98,7 @@ def marked(changed: list[str]) -> str:
 
 
 def carry_answers(notebook: Any, before: Any) -> tuple[int, list[str]]:
-    """Put answers into the new version's cells; how many, and the grade_ids whose stub is no longer the same."""
+    """Put answers into the new version's cells; how many, and the grade_ids whose question is no longer the same."""
     from nbformat.v4 import new_markdown_cell
 
     old = {grade_id_of(cell): cell for cell in before.cells if is_answer(cell) and is_answered(cell)}
@@ -109,11 +109,17 @@ def carry_answers(notebook: Any, before: Any) -> tuple[int, list[str]]:
             continue
         carried += 1
         cell.source = answer.source
-        if answer.metadata.nbgrader.get("checksum") != cell.metadata.nbgrader.get("checksum"):
+        if question(before, answer) != question(notebook, cell):
             changed.append(grade_id_of(cell))
             note = new_markdown_cell(CHANGED, id=f"changed-{grade_id_of(cell)}"[:64])
             notebook.cells.insert(notebook.cells.index(cell), note)
     return carried, changed
+
+
+def question(notebook: Any, answer: Any) -> tuple[str | None, list[str]]:
+    """What an answer answers: the checksum of its stub and the text of the set's cell `<grade_id>-text`."""
+    texts = [cell.source for cell in notebook.cells if grade_id_of(cell) == f"{grade_id_of(answer)}-text"]
+    return answer.metadata.nbgrader.get("checksum"), texts
 
 
 def is_answered(cell: Any) -> bool:

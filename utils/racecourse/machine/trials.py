@@ -234,7 +234,8 @@ def sum_last_caches(folder: Path, cpus: set[int]) -> int:
     """Add up the caches of the highest level, each once however many CPUs share it."""
     caches = {}  # (level, the CPUs that share it) -> bytes
     for cpu in cpus:
-        for index in (folder / f"cpu{cpu}" / "cache").glob("index*"):
+        for size_file in (folder / f"cpu{cpu}" / "cache").glob("index*/size"):  # some virtual machines do not tell it
+            index = size_file.parent
             level, shared, size = ((index / name).read_text().strip() for name in ("level", "shared_cpu_list", "size"))
             caches[int(level), shared] = int(size.removesuffix("K")) * 1024
     last = max((level for level, _ in caches), default=0)

@@ -37,6 +37,10 @@ class RopeScaling:
     mscale_all_dim: float = 0.0
     truncate: bool = True
 
+    def __post_init__(self) -> None:
+        if self.kind not in ("linear", "llama3", "yarn"):
+            raise ValueError(f"rope scaling kind={self.kind!r}: use 'linear', 'llama3' or 'yarn'")
+
 
 @dataclass(frozen=True)
 class MoEConfig:
@@ -55,10 +59,17 @@ class MoEConfig:
     selection_bias: bool = False  # a per-expert bias that steers the choice, not the weights (DeepSeek-V3)
 
     def __post_init__(self) -> None:
+        if self.top_k_groups > self.n_groups:
+            raise ValueError(f"top_k_groups={self.top_k_groups} exceeds n_groups={self.n_groups}; lower top_k_groups")
+        if self.n_groups > 1 and self.n_experts < 2 * self.n_groups:
+            raise ValueError(f"n_groups={self.n_groups} of {self.n_experts} experts: a group is ranked by its best two")
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k={self.top_k} exceeds n_experts={self.n_experts}; lower top_k")
         if self.n_experts % self.n_groups:
             raise ValueError(f"n_experts={self.n_experts} cannot be dealt evenly into n_groups={self.n_groups}")
+        within_reach = self.n_experts // self.n_groups * self.top_k_groups
+        if self.top_k > within_reach:
+            raise ValueError(f"top_k={self.top_k} exceeds the {within_reach} experts of the chosen groups; lower top_k")
         if self.scores not in ("softmax", "sigmoid"):
             raise ValueError(f"scores={self.scores!r}: use 'softmax' or 'sigmoid'")
 
@@ -100,6 +111,8 @@ class ModelConfig:
     mla: MLAConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture {self.architecture!r} is not known here; known: {', '.join(ARCHITECTURES)}")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads={self.n_heads} is not a multiple of n_kv_heads={self.n_kv_heads}")
         if self.rope_dim % 2:

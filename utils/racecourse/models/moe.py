@@ -44,7 +44,10 @@ class Router(nn.Module):
 
 
 def keep_best_groups(ranking_NE: Float[Tensor, "N E"], n_groups: int, top_k_groups: int) -> Float[Tensor, "N E"]:
-    """Minus infinity for every expert outside the best groups; a group is as good as its two best experts together."""
+    """Minus infinity for every expert outside the best groups; a group is as good as its two best experts together.
+
+    DeepSeek-V3 (arXiv 2412.19437, section 2.1.2) limits each token to few groups, so to few machines.
+    """
     by_group = ranking_NE.unflatten(-1, (n_groups, -1))
     group_scores = by_group.topk(2, dim=-1).values.sum(-1)
     best = group_scores.topk(top_k_groups, dim=-1).indices

@@ -88,7 +88,13 @@ def quantise(model: Transformer, bits: int = 8) -> Transformer:
 
 
 def with_linears(model: Transformer, make: Callable[[nn.Linear], nn.Module]) -> Transformer:
-    """A new model for inference with `make(linear)` in place of each linear layer; all other tensors are shared."""
+    """A new model for inference with `make(linear)` in place of each linear layer; all other tensors are shared.
+
+    Raises:
+        ValueError: a model whose linear layers have been replaced before.
+    """
+    if not isinstance(model.head, nn.Linear):
+        raise ValueError(f"this model's layers are {type(model.head).__name__} already; start from the loaded model")
     with torch.device("meta"):
         new = Transformer(model.config)
     new.load_state_dict(model.state_dict(), assign=True)

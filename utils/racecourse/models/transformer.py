@@ -101,6 +101,9 @@ class Transformer(nn.Module):
 
         With a cache, `ids_BT` are the new tokens only, and the cache grows by them. Rows of different lengths are
         padded on the left by `n_pad_B` tokens (a cache brings its own). `last_only` keeps T = 1: the last token's.
+
+        Raises:
+            ValueError: more tokens than the model's context, or than the cache has room for.
         """
         seen = cache.length if cache is not None else 0
         T, S = ids_BT.shape[1], seen + ids_BT.shape[1]
@@ -126,7 +129,7 @@ class Transformer(nn.Module):
 
     @classmethod
     def from_hf_state_dict(cls, config: ModelConfig, state_dict: dict[str, Tensor]) -> Transformer:
-        """A model around weights under Hugging Face's names; nothing is allocated twice.
+        """A model around weights under Hugging Face's names; only what is fused (query, key and value, say) is copied.
 
         Raises:
             ValueError: weights that are missing, left over or of the wrong shape, by name.

@@ -13,7 +13,6 @@ import errno
 import hashlib
 import importlib.metadata
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from racecourse.machine.measure import cache_folder
 from racecourse.models.manifest import verify, write_manifest
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ WEIGHTS_INDEX = "model.safetensors.index.json"  # which tensor lies in which fil
 HUB_FILES = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
              "*.safetensors", WEIGHTS_INDEX]  # fmt: skip
 HUB_WAIT_S = 5  # how long to wait for the hub's first answer
-
-
-def cache_folder() -> Path:
-    """The folder that holds one folder per converted model."""
-    return Path(os.environ.get("RACECOURSE_CACHE") or Path.home() / ".cache" / "racecourse")
 
 
 def fetch(name: str = SMOLLM2) -> Path:
@@ -188,12 +183,15 @@ def find(name: str) -> tuple[Path, str]:
 def _hub_folder(repository: str) -> Path:
     """Download what is missing; without the hub, what an earlier call downloaded."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
     from tqdm.std import tqdm  # plain text: widget bars break saved notebooks
 
     try:
         HfApi().model_info(repository, timeout=HUB_WAIT_S)  # snapshot_download itself would wait for minutes
         return Path(snapshot_download(repository, allow_patterns=HUB_FILES, tqdm_class=tqdm))
+    except GatedRepoError as error:  # a kind of RepositoryNotFoundError
+        page = f"https://huggingface.co/{repository}"
+        raise ValueError(f"{repository} wants its licence accepted: do so on {page}, then `hf auth login`") from error
     except RepositoryNotFoundError as error:
         raise ValueError(f"the Hugging Face hub has no public model {repository!r}: check the spelling") from error
     except (HTTPError, OSError) as error:

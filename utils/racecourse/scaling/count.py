@@ -68,7 +68,7 @@ def count_parameters(config: ModelConfig) -> ParameterCount:
     """
     L, D, V = config.n_layers, config.d_model, config.vocab_size
     moe = config.moe
-    n_moe = len(moe.layers) if moe else 0
+    n_moe = sum(config.is_moe_layer(layer) for layer in range(L))
     return ParameterCount(
         input_embedding=V * D,
         attention=L * (latent_attention(config, config.mla) if config.mla else attention(config)),
