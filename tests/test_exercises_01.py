@@ -188,7 +188,7 @@ def test_a_check_rebinds_no_name_of_the_set_up() -> None:
         elif cell.cell_type == "code" and not is_answer(cell):
             given |= names_bound(cell.source)
     assert {"model", "real_layer", "LAYER", "torch"} <= given
-    given -= {"name", "tensor", "parts", "K", "cache_gib"}  # what the two printed tables leave behind
+    given -= {"name", "tensor", "parts", "K", "n_bytes"}  # what the two printed tables leave behind
     clashes = {cell_id: names & given for cell_id, names in bound.items() if names & given}
     assert not clashes
 

@@ -1,8 +1,8 @@
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformers-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # # 01 · Transformers: the parts that the lesson left out
 #
-# Eight functions and one question in words, 100 points, about two hours. None of them is a function that the lesson
-# prints: each is a sibling. You will see what Qwen3 adds to attention, count a model without building it, mend a
+# Eight functions and one question in words, 100 points, a little over two hours. None of them is a function that the
+# lesson prints: each is a sibling. You will see what Qwen3 adds to attention, count a model without building it, mend a
 # layer with five bugs, and write the two tricks that let a model read a text which does not fit into its memory. Most
 # checks hold your function against the weights and activations of SmolLM2-135M, which the next cells load (seconds,
 # once it is on this machine).
@@ -24,8 +24,6 @@ from racecourse.learn.hints import hint
 from racecourse.models import load
 
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "transformers-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# What the model reads; at least 12 tokens.
-# What the model reads; at least 12 tokens.
 # What the model reads; at least 12 tokens.
 SENTENCE = "A horse that runs on its own racecourse knows every turn of it, but not the next horse."
 LAYER = 7  # whose weights and activations the checks use; 0 is the first
@@ -111,8 +109,8 @@ for name, tensor in real_layer(LAYER).items():
 # | `eps` | number | | |
 #
 # Worked example: one token, `C = 2`, `eps = 3`, weight `[2, 10]`, `x = [1, 1, 5, 1]`. Head 0 is `[1, 1]`: the mean of
-# squares is 1, the root of 1 + 3 is 2, so `[0.5, 0.5]`, times the weight `[1, 5]`. Head 1 is `[5, 1]`: 13 + 3 = 16,
-# root 4 → `[2.5, 2.5]`.
+# squares is 1, the root of 1 + 3 is 2, so `[0.5, 0.5]`; times the weight `[2, 10]` → `[1, 5]`. Head 1 is `[5, 1]`: the
+# mean of squares is 13, the root of 13 + 3 is 4, so `[1.25, 0.25]`; times the weight `[2, 10]` → `[2.5, 2.5]`.
 #
 # Before you write: with all weights 1, how large can a score `q · k / sqrt(C)` become at most? (No formula needed:
 # how long is a vector whose mean square is 1?)
@@ -135,7 +133,7 @@ example = torch.tensor([[[1.0, 1.0, 5.0, 1.0]]])
 out = head_norm(example, torch.tensor([2.0, 10.0]), eps=3.0)
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert out.shape == (1, 2, 1, 2), f"B, H, T, C: expected (1, 2, 1, 2), got {tuple(out.shape)}"
-head_0, head_1 = out[0, :, 0].tolist()
+head_0, head_1 = ([round(number, 3) for number in head] for head in out[0, :, 0].tolist())
 assert not same(out[0, 0, 0], torch.tensor([0.5, 0.5])), "[0.5, 0.5]: normalised, but the weight is missing"
 assert not same(out[0, 0, 0], torch.tensor([0.5, 2.5])), "eps is outside the root: it is sqrt(mean square + eps)"
 assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) * 10**-0.5), (
@@ -147,6 +145,12 @@ assert not same(out[0, 0, 0], torch.zeros(2)), (
 assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) * 5**-0.5), (
     "the sum of squares is divided by C: a mean, not a sum"
 )
+for length in (2**0.5, 3.0):  # F.normalize without and with eps
+    assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) / length), (
+        "that is F.normalize, which divides by the vector's length: a factor sqrt(C) is missing, and eps goes inside "
+        "the root"
+    )
+assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0])), "[2, 10]: eps is missing; it is sqrt(mean square + eps)"
 assert same(out[0, 0, 0], torch.tensor([1.0, 5.0])), f"worked example, head 0: expected [1.0, 5.0], got {head_0}"
 assert same(out[0, 1, 0], torch.tensor([2.5, 2.5])), f"worked example, head 1: expected [2.5, 2.5], got {head_1}"
 C, queries_BTE = model.config.head_dim, real_layer(LAYER)["queries_TE"][None]
@@ -178,7 +182,7 @@ for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "count-parts-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 2 · Count without building  (difficulty 2 of 5 · 12 minutes · 10 points)
+# ## 2 · Count without building  (difficulty 2 of 5 · 15 minutes · 10 points)
 #
 # The lesson counted QwQ-32B by laying it out with no memory behind it. From the config alone you can also say
 # **where** the parameters are. Write `count_parts`.
@@ -246,19 +250,27 @@ for name, expected in [
     assert parts[name] == expected, f"worked example: expected {expected} for {name}, got {parts[name]!r}"
 assert parts["total"] != 176, "176 in total: what is cached is not a parameter"
 assert parts["total"] == 172, f"worked example: expected 172 in total, got {parts['total']!r}"
-wide = {**tiny, "L": 3, "C": 3, "tied": False, "qkv_bias": True}
+wide = {**tiny, "D": 5, "L": 3, "C": 3, "tied": False, "qkv_bias": True}
 parts = count_parts(dict(wide))
-assert parts["attention"] != 3 * (48 + 8), "C is taken for D // H; here it is 3, and the config says so"
-assert parts["attention"] != 3 * (72 + 16), (
+assert parts["attention"] != 3 * (60 + 8), "C is taken for D // H; here it is 3, and the config says so"
+assert parts["attention"] != 3 * (90 + 17), (
     "the output projection has no bias here, only queries, keys and values have one"
 )
-assert parts["attention"] != 3 * 72, "the biases are missing: as many as the queries, keys and values have channels"
-assert parts["attention"] != 72 + 12, "that is the attention of one layer; there are L of them"
-assert parts["attention"] == 3 * (72 + 12), (
-    f"3 layers, C=3, with biases: expected 252 for attention, got {parts['attention']!r}"
+assert parts["attention"] != 3 * (90 + 15), (
+    "3 biases of D numbers per layer: a bias has as many numbers as its projection has outputs, H * C or K * C"
 )
-assert parts["head"] == 40, f"an untied head is a matrix of its own: expected 40, got {parts['head']!r}"
+assert parts["attention"] != 3 * 90, "the biases are missing: as many as the queries, keys and values have channels"
+assert parts["attention"] != 90 + 12, "that is the attention of one layer; there are L of them"
+assert parts["attention"] == 3 * (90 + 12), (
+    f"3 layers, D=5, C=3, with biases: expected 306 for attention, got {parts['attention']!r}"
+)
+assert parts["head"] == 50, f"an untied head is a matrix of its own: expected 50, got {parts['head']!r}"
 assert parts["cached"] == 18, f"3 layers, K=1, C=3: expected 18 numbers cached per token, got {parts['cached']!r}"
+norms = count_parts({**wide, "qk_norm": True})["norms"]
+assert norms != 3 * 10 + 5, "the head norms are missing: with qk_norm each layer has one for queries and one for keys"
+assert norms != 3 * (10 + 9) + 5, "(H + K) * C per layer: one weight of C numbers serves all heads"
+assert norms != 3 * (10 + 3) + 5, "C per layer: there are two head norms, one for queries and one for keys"
+assert norms == 3 * (10 + 6) + 5, f"3 layers, D=5, C=3, with head norms: expected 53 for norms, got {norms!r}"
 real = model.config
 smollm2 = {"V": real.vocab_size, "D": real.d_model, "L": real.n_layers, "H": real.n_heads, "K": real.n_kv_heads,
            "C": real.head_dim, "F": real.d_ff, "tied": True, "qkv_bias": False, "qk_norm": False}  # fmt: skip
@@ -304,7 +316,7 @@ assert all(type(number) is int for number in parts.values()), "counts are whole 
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "neighbour-pairs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 3 · Two ways to pair channels  (difficulty 2 of 5 · 10 minutes · 10 points)
+# ## 3 · Two ways to pair channels  (difficulty 2 of 5 · 12 minutes · 10 points)
 #
 # The rotation turns channels in pairs. Llama's files on the hub and Qwen pair channel `i` with `i + C/2`
 # (`turn_halves`); the files that Meta publishes and DeepSeek pair the neighbours `2i` and `2i + 1`
@@ -574,9 +586,16 @@ assert not weights.triu(1).any(), "some query puts weight on a later key: the at
 assert same(weights.sum(-1), torch.ones(weights.shape[:2])), (
     "the rows of the attention weights do not sum to 1: later keys must be gone before the softmax, not after it"
 )
+key_0, every_token = turn_halves(cut_heads(real["keys_TE"], c.head_dim), c.rope_theta)[0], torch.eye(weights.shape[1])
+for head, message in (
+    (0, "query head 0 uses key head 0, and its weights are not the real ones: are the keys cut like the queries?"),
+    (1, "query head 0 is right, head 1 is not: which key-value head does query head 1 use?"),
+):
+    expected = F.scaled_dot_product_attention(queries[head], key_0, every_token, is_causal=True)
+    assert same(weights[head], expected, 1e-3), message
 assert same(out["after_attention_TD"], real["after_attention_TD"], 1e-3), (
-    "queries and the weights' sums are right, the result of attention is not: are keys and values cut like "
-    "the queries, and which key-value head does query head 1 use?"
+    "queries and weights are right, the result of attention is not: are the values cut like the keys, and dealt to "
+    "the query heads like them?"
 )
 assert not same(out["output_TD"] - out["after_attention_TD"], torch.zeros_like(out["output_TD"])), (
     "the output is the stream after attention: the feed-forward part adds nothing"
@@ -632,7 +651,7 @@ for H, K, C, T in [(6, 2, 4, 5), (4, 4, 6, 7), (6, 3, 8, 4)]:
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "mass-above-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 6 · How much p does a token need?  (difficulty 3 of 5 · 10 minutes · 10 points)
+# ## 6 · How much p does a token need?  (difficulty 2 of 5 · 10 minutes · 10 points)
 #
 # **Top-p** sampling sorts the tokens by probability, the most likely first, and keeps them until their probabilities
 # add up to `p`; the token that reaches `p` is kept as well. Turn the question round. A token is kept exactly when the
@@ -681,6 +700,14 @@ assert said != [0.6, 0.9, 0.0], (
 )
 assert said != [0.0, 0.4, 0.1], "[0, 0.4, 0.1]: the least likely first; top-p starts with the most likely"
 assert said == [0.9, 0.0, 0.6], f"worked example: expected [0.9, 0.0, 0.6], got {said}"
+said = [round(number, 3) for number in mass_above(torch.zeros(1, 4), temperature=1.0)[0].tolist()]
+assert said != [0.0, 0.0, 0.0, 0.0], "four tokens of 0.25; equally likely: the smaller id stands before the other"
+assert said != [0.75, 0.5, 0.25, 0.0], "equally likely: the smaller id stands before, not the larger"
+assert said == [0.0, 0.25, 0.5, 0.75], f"four tokens of 0.25: expected [0.0, 0.25, 0.5, 0.75], got {said}"
+many = mass_above(torch.zeros(1, 64), temperature=1.0)
+assert same(many[0], torch.arange(64) / 64), (
+    "64 equally likely tokens are out of order: a sort keeps equals in the order of their ids only if it is stable"
+)
 hot = mass_above(torch.tensor([[0.0, 2.0, 4.0], [4.0, 2.0, 0.0]]), temperature=2.0)
 expected = torch.tensor([0.0, 1.0, 2.0]).softmax(-1)
 assert not same(hot[0, 1], torch.tensor([0.0, 4.0, 8.0]).softmax(-1)[2]), (
@@ -728,7 +755,7 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "ring-write-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 7 · A cache that goes round  (difficulty 4 of 5 · 15 minutes · 13 points)
+# ## 7 · A cache that goes round  (difficulty 4 of 5 · 18 minutes · 13 points)
 #
 # With a sliding window (exercise 4) only the last `W` keys are ever looked at, so a cache of `W` slots is enough,
 # however long the text. Moving everything one place for each new token would be slow. A **ring** moves nothing: the
@@ -836,7 +863,7 @@ for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, 
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "absorb-block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 8 · Attention in one pass  (difficulty 5 of 5 · 20 minutes · 13 points)
+# ## 8 · Attention in one pass  (difficulty 5 of 5 · 25 minutes · 13 points)
 #
 # A softmax needs its denominator, the sum over **all** keys, before the first weight is known. FlashAttention
 # computes the same attention without ever holding all scores: it takes keys and values block by block and keeps three
@@ -851,8 +878,9 @@ for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, 
 # | `k_NC, v_NC` | keys and values of the block, `N >= 1` | | |
 # | `mask_TN` | bool, True where query `t` may look at key `n` of the block | | |
 #
-# A query that may look at nothing in a block keeps its state, **also when it has seen nothing before**: then its
-# maximum stays `-inf` and its sums stay 0. No NaN may appear, and scores may be in the thousands.
+# The three that come back are **new** tensors; `state` is not changed. A query that may look at nothing in a block keeps
+# its state, **also when it has seen nothing before**: then its maximum stays `-inf` and its sums stay 0. No NaN may
+# appear, and scores may be in the thousands.
 #
 # Worked example: one query `[1]`, two blocks of one key each. Key 0 with value 10: score 0, state `(0, 1, 10)`. Then
 # key `ln 3` with value 2: the maximum rises to `ln 3`, so what was summed shrinks by `exp(0 - ln 3) = 1/3`: sum
@@ -891,12 +919,17 @@ def numbers(state: tuple[Tensor, Tensor, Tensor]) -> list[float]:
 
 one, yes, low, high = torch.ones(1, 1), torch.ones(1, 1).bool(), torch.zeros(1, 1), torch.ones(1, 1) * 3.0
 high_key = high.log()
-out = absorb_block(fresh(1, 1), one, low, one * 10, yes)
+begin = fresh(1, 1)
+out = absorb_block(begin, one, low, one * 10, yes)
 assert isinstance(out, tuple) and len(out) == 3, f"three tensors are wanted, max, sum and acc; got {type(out).__name__}"
+assert all(torch.equal(part, was) for part, was in zip(begin, fresh(1, 1), strict=True)), (
+    "the state that came in was changed: compute new tensors, write nothing into the old ones"
+)
 shapes = [tuple(part.shape) for part in out]
 assert shapes == [(1,), (1,), (1, 1)], f"shapes of max, sum and acc: expected [(1,), (1,), (1, 1)], got {shapes}"
 assert not any(part.isnan().any() for part in out), (
-    "NaN in the very first block: -inf minus -inf? Only the old maximum may be -inf"
+    "NaN in the very first block: -inf minus -inf? Only the old maximum may be -inf. Or exp(+inf) * 0? The factor is "
+    "exp(old - new)"
 )
 assert numbers(out) == [0, 1, 10], f"first block: expected max 0, sum 1, acc 10, got {numbers(out)}"
 out = absorb_block((torch.zeros(1), torch.ones(1), one * 10), one, high_key, one * 2, yes)
@@ -985,8 +1018,9 @@ QWQ = {
 }
 for K in (40, 8, 1):
     parts = count_parts({**QWQ, "K": K})
-    cache_gib = 32_768 * parts["cached"] * 2 / 2**30
-    print(f"K = {K:2}: {parts['total'] / 1e9:6.2f} billion parameters; cache of 32,768 tokens: {cache_gib:5.2f} GiB")
+    n_bytes = 32_768 * parts["cached"] * 2
+    print(f"K = {K:2}: {parts['total'] / 1e9:6.2f} billion parameters; ", end="")
+    print(f"cache of 32,768 tokens: {n_bytes / 2**30:5.2f} GiB ({n_bytes / 1e9:5.2f} GB)")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformers-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 9 · In your own words  (difficulty 2 of 5 · 8 minutes · 12 points)
@@ -997,10 +1031,10 @@ for K in (40, 8, 1):
 # would find it out. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "transformers-question", "locked": false, "points": 12, "schema_version": 3, "solution": true, "task": false}
-# From 40 to 8 key-value heads the cache of 32,768 tokens falls from 40 to 8 GiB, a fifth, while the parameters fall
-# only from 35.45 to 32.76 billion. Per user the weights are shared and the cache is not: with ten such users the
-# caches take 80 GiB instead of 400, more than the 61 GiB of the weights in 2 bytes. It also matters for speed,
-# because each new token reads the whole cache. One head would save 7 more GiB per user, but then all 40 query heads
+# From 40 to 8 key-value heads the cache of 32,768 tokens falls from 40 to 8 GiB (42.95 to 8.59 GB), a fifth, while the
+# parameters fall only from 35.45 to 32.76 billion. Per user the weights are shared and the cache is not: with ten
+# such users the caches take 80 GiB instead of 400, more than the 61 GiB (65.5 GB) of the weights in 2 bytes. It also
+# matters for speed, because each new token reads the whole cache. One head would save 7 more GiB per user, but then all 40 query heads
 # look at the same keys, and the model can tell fewer things apart; also one head cannot be divided among the 8 chips
 # of a server. How much quality is lost is not in the table: one would train, or convert and train on, the same model
 # with K = 40, 8 and 1 on the same data and compare the loss and long-context tasks.

@@ -890,7 +890,7 @@ print(tokenizer.decode(plain_ids))
 
 # %%
 class KVCache:
-    """Room for `max_tokens` tokens of `batch_size` rows.
+    """Room for `max_tokens` tokens of `batch_size` rows: `k` and `v` are (layers, B, K, max_tokens, C).
 
     Rows of different lengths are padded on the left; `n_pad_B` says by how much, and the transformer masks that part.
     Multi-head latent attention keeps its latent in place of the keys and the shared rotary key in place of the values.
@@ -919,16 +919,19 @@ class KVCache:
         return self.k.nbytes + self.v.nbytes
 
     def append(
-        self, layer: int, k_BKTC: Float[Tensor, "B K T C"], v_BKTC: Float[Tensor, "B K T C"]
-    ) -> tuple[Float[Tensor, "B K S C"], Float[Tensor, "B K S C"]]:
-        """Store the new tokens of one layer; return all that the layer has, old and new."""
+        self, layer: int, k_BKTC: Float[Tensor, "B K T C"], v_BKTC: Float[Tensor, "B K T Cv"]
+    ) -> tuple[Float[Tensor, "B K S C"], Float[Tensor, "B K S Cv"]]:
+        """Store the new tokens of one layer; return all that the layer has, old and new.
+
+        Raises:
+            ValueError: more tokens than there is room for.
+        """
         start, end = self.length, self.length + k_BKTC.shape[2]
         if end > self.max_tokens:
             raise ValueError(f"the cache holds {self.max_tokens} tokens and {end} are needed; make it larger")
         self.k[layer, :, :, start:end] = k_BKTC
         self.v[layer, :, :, start:end] = v_BKTC
         return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
-
 
 # %% [markdown]
 # (Padding and latent attention belong to later lessons; this class is the one that they use too.)

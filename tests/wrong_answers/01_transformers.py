@@ -41,6 +41,21 @@ def sum_of_squares(x_BTE, weight_C, eps):
     return weight_C * x / (x.square().sum(-1, keepdim=True) + eps).sqrt()
 
 
+@wrong("head-norm", says="a factor sqrt(C) is missing")
+def unit_length(x_BTE, weight_C, eps):
+    return weight_C * F.normalize(x_BTE.unflatten(-1, (-1, len(weight_C))).transpose(1, 2), dim=-1)
+
+
+@wrong("head-norm", says="a factor sqrt(C) is missing")
+def unit_length_with_eps(x_BTE, weight_C, eps):
+    return weight_C * F.normalize(x_BTE.unflatten(-1, (-1, len(weight_C))).transpose(1, 2), dim=-1, eps=eps)
+
+
+@wrong("head-norm", says="eps is missing")
+def no_eps(x_BTE, weight_C, eps):
+    return _head_norm(x_BTE, weight_C, 0.0)
+
+
 @wrong("head-norm", says="another token")
 def view_mixes_tokens(x_BTE, weight_C, eps):
     B, T, E = x_BTE.shape
@@ -135,15 +150,36 @@ def total_only(c):
     return {"total": count_parts(c)["total"]}
 
 
-@wrong("count-parts", hidden=True)
+@wrong("count-parts", says="3 biases of D numbers")
+def biases_of_the_width(c):
+    wrong_biases = c["L"] * (3 * c["D"] - (c["H"] + 2 * c["K"]) * c["C"]) * c["qkv_bias"]
+    return _parts(c, attention=count_parts(c)["attention"] + wrong_biases)
+
+
+@wrong("count-parts", says="the head norms are missing")
 def no_head_norms(c):
     return count_parts({**c, "qk_norm": False})
 
 
-@wrong("count-parts", hidden=True)
+@wrong("count-parts", says="serves all heads")
 def head_norm_for_every_head(c):
     extra = c["L"] * (c["H"] + c["K"] - 2) * c["C"] if c["qk_norm"] else 0
     return _parts(c, norms=count_parts(c)["norms"] + extra)
+
+
+@wrong("count-parts", says="two head norms")
+def one_head_norm_per_layer(c):
+    return _parts(c, norms=count_parts(c)["norms"] - c["L"] * c["C"] * c["qk_norm"])
+
+
+@wrong("count-parts", hidden=True)
+def floats_for_counts(c):
+    return {name: float(number) for name, number in count_parts(c).items()}
+
+
+@wrong("count-parts", hidden=True)
+def head_dim_rounded_up(c):
+    return count_parts({**c, "C": -(-c["D"] // c["H"])})
 
 
 @wrong("neighbour-pairs", says="nothing moved")
@@ -273,7 +309,7 @@ def _layer(x_TD, w, H, K, eps, theta, *bugs):
 
     def cut(name, heads):
         x = h @ w[name].T
-        mixed = "view" in bugs or ("view of k and v" in bugs and name != "q")
+        mixed = "view" in bugs or ("view of k and v" in bugs and name != "q") or f"view of {name}" in bugs
         return x.view(heads, T, C) if mixed else x.view(T, heads, C).transpose(0, 1)
 
     q, k, v = turn_halves(cut("q", H), theta), turn_halves(cut("k", K), theta), cut("v", K)
@@ -303,6 +339,11 @@ def leaves_the_view(x_TD, w, H, K, eps, theta):
 @wrong("layer-bugs", says="cut like the queries")
 def mends_the_queries_only(x_TD, w, H, K, eps, theta):
     return _layer(x_TD, w, H, K, eps, theta, "view of k and v")
+
+
+@wrong("layer-bugs", says="are the values cut like the keys")
+def leaves_the_view_of_the_values(x_TD, w, H, K, eps, theta):
+    return _layer(x_TD, w, H, K, eps, theta, "view of v")
 
 
 @wrong("layer-bugs", says="which key-value head does query head 1 use")
@@ -401,7 +442,7 @@ def order_of_row_0(logits_BV, temperature):
     return torch.zeros_like(probs).scatter(-1, order[:1].expand_as(order), values.cumsum(-1) - values)
 
 
-@wrong("mass-above", hidden=True)
+@wrong("mass-above", says="equally likely: the smaller id stands before the other")
 def equals_do_not_count(logits_BV, temperature):
     probs = (logits_BV / temperature).softmax(-1)
     rows = []
@@ -412,9 +453,16 @@ def equals_do_not_count(logits_BV, temperature):
     return torch.stack(rows)
 
 
-@wrong("mass-above", hidden=True)
+@wrong("mass-above", says="not the larger")
 def equals_by_larger_id(logits_BV, temperature):
     return mass_above(logits_BV.flip(-1), temperature).flip(-1)
+
+
+@wrong("mass-above", says="only if it is stable")
+def unstable_sort(logits_BV, temperature):
+    """Equals in order in a short row only; written out, for torch's own unstable sort promises no order at all."""
+    mass = mass_above(logits_BV, temperature)
+    return mass if logits_BV.shape[-1] < 17 else mass_above(logits_BV.flip(-1), temperature).flip(-1)
 
 
 @wrong("mass-above", hidden=True)
@@ -514,7 +562,7 @@ def _absorb(state, q_TC, k_NC, v_NC, mask_TN, *bugs):
     new = scores.amax(-1) if "block max" in bugs else torch.maximum(old, scores.amax(-1))
     base = new if "nan" in bugs else new.masked_fill(new.isinf(), 0.0)
     shrink = (base - old).exp() if "grow" in bugs else (old - base).exp()
-    shrink = torch.ones_like(shrink) if "no shrink" in bugs or ("grow" in bugs and old.isinf().all()) else shrink
+    shrink = torch.ones_like(shrink) if "no shrink" in bugs or ("guard" in bugs and old.isinf().all()) else shrink
     weights = (scores - base[:, None]).exp()
     total = total * shrink + weights.sum(-1)
     acc = acc * (1 if "acc" in bugs else shrink[:, None]) + weights @ v_NC
@@ -526,9 +574,19 @@ def never_shrinks(state, q_TC, k_NC, v_NC, mask_TN):
     return _absorb(state, q_TC, k_NC, v_NC, mask_TN, "no shrink")
 
 
-@wrong("absorb-block", says="at most 1")
+@wrong("absorb-block", says="exp(+inf) * 0")
 def shrinks_the_wrong_way(state, q_TC, k_NC, v_NC, mask_TN):
     return _absorb(state, q_TC, k_NC, v_NC, mask_TN, "grow")
+
+
+@wrong("absorb-block", says="at most 1")
+def shrinks_the_wrong_way_after_the_first_block(state, q_TC, k_NC, v_NC, mask_TN):
+    return _absorb(state, q_TC, k_NC, v_NC, mask_TN, "grow", "guard")
+
+
+@wrong("absorb-block", says="the state that came in was changed")
+def writes_into_the_state(state, q_TC, k_NC, v_NC, mask_TN):
+    return tuple(old.copy_(new) for old, new in zip(state, _absorb(state, q_TC, k_NC, v_NC, mask_TN), strict=True))
 
 
 @wrong("absorb-block", says="acc was not")
