@@ -1,12 +1,16 @@
 """The learn room: the first cell, the ledger, what fits, the figures and the explorers."""
 
 import itertools
+import json
 import os
+import re
 import subprocess
 import sys
 
 import matplotlib
 import pytest
+
+from conftest import ROOT
 
 matplotlib.use("Agg")
 
@@ -293,3 +297,12 @@ def test_an_explorer_leaves_no_figure_open() -> None:
     before = plt.get_fignums()
     WIDGETS["fits"]().children[0].children[1].value = 3
     assert plt.get_fignums() == before
+
+
+def test_the_committed_lesson_00_lies_within_the_range_that_it_prints() -> None:
+    """Share of the limit that decoding reached on the machine which executed it: 35 to 105 % on a CPU."""
+    notebook = json.loads((ROOT / "lessons/00_start_here.ipynb").read_text(encoding="utf-8"))
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    printed = "".join(line for output in outputs for line in output.get("text", []))
+    share = int(re.search(r"Share of the lowest limit: (\d+)%", printed)[1])
+    assert 35 <= share <= 105

@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from conftest import ROOT
 from racecourse.cli import app
+from racecourse.learn.hints import all_hints
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COURSE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["racecourse"]
@@ -39,6 +40,12 @@ def test_every_make_target_named_exists() -> None:
     )
     assert len(named) >= 6
     assert named <= targets
+
+
+def test_every_hint_named_exists() -> None:
+    named = re.findall(r'hint\("([a-z-]+)"\)', README)
+    assert named
+    assert set(named) <= set(all_hints())
 
 
 def test_every_racecourse_command_named_exists() -> None:
