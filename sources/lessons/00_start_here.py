@@ -5,7 +5,7 @@
 # predicts how much slower a larger one is; and you will know which of six models, from 135 million to 671 billion
 # parameters, your computer could hold.**
 #
-# Price: about two minutes of computing on two CPU cores; on a GPU not measured. Nothing leaves your computer. You
+# Price: about a minute of computing on two CPU cores; on a GPU not measured. Nothing leaves your computer. You
 # need Python; the model that you talk to first is already here.
 #
 # Run the cells from top to bottom: click into a cell and press Shift + Enter. Where a cell asks for a guess, write one
