@@ -46,13 +46,15 @@ def test_every_built_notebook_has_the_inputs_of_its_source(root: Path) -> None:
 
 
 @every_lesson
-def test_a_lesson_runs_offline_from_top_to_bottom(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Quick settings, no hub, and a proxy that answers nothing."""
+@pytest.mark.parametrize("quick", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["quick", "full"])
+def test_a_lesson_runs_offline_from_top_to_bottom(source: Path, quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hub, and a proxy that answers nothing; in under ten minutes also at full settings."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     notebook = convert(source, ROOT)
-    running.run(notebook, name=source.stem, quick=True, root=ROOT, timeout_s=300)
+    running.run(notebook, name=source.stem, quick=quick, root=ROOT, timeout_s=300)
+    assert notebook.metadata["racecourse"]["minutes"] < 10
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs), "a lesson shows at least one figure"
 
