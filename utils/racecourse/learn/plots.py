@@ -1,7 +1,7 @@
-"""Figures that the lessons share. Every function takes `ax=None`, draws, and returns the Axes; none computes.
+"""Figures that the lessons share. Every function takes `ax=None`, draws, and returns the Axes.
 
-The one-line text for those who cannot see a figure comes from where its numbers come from, or from the function's
-`..._in_words` companion. Colours and dashes are set once, by `racecourse.learn.setup.style_figures`.
+The one-line text for those who cannot see a figure is printed by the lesson that draws it. Colours and dashes are set
+once, by `racecourse.learn.setup.style_figures`.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def start(name: str) -> Session:
     print(describe(session, here.name))
     problems = out_of_range(metadata.requires("racecourse") or [])
     if problems:
-        print(f"Check these packages: {'; '.join(problems)}. Everything may still work; `racecourse doctor` says more.")
+        print(f"Check these packages: {'; '.join(problems)}. Everything may still work.")
     return session
 
 

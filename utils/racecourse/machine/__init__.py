@@ -1,7 +1,7 @@
 """What this machine is, and how fast it really is.
 
 `device()` chooses where models run and in which dtype; `measure()` gives the FLOP/s and GB/s that the roofline and the
-decode predictions of later lessons start from. Nothing here comes from a data sheet: `racecourse.hardware` has those.
+decode predictions of later lessons start from. Nothing here comes from a data sheet.
 """
 
 # Imported at once, not on first use: `device` and `measure` are also the names of their files, and a late import of the

@@ -126,7 +126,7 @@ def recommended_dtype(kind: str, *, bf16_is_real: bool) -> str:
     """Name the dtype that is fast and safe there.
 
     float32 on a CPU, where the 16-bit kernels differ too much from one processor to the next, and on a Mac's GPU,
-    where this course has not been tested in 16 bits. float16 has a tenth of float32's exponents: training in it
+    where this course has not been tested in 16 bits. float16 has an eighth of float32's exponents: training in it
     needs a gradient scaler.
     """
     if kind != "cuda":

@@ -1,4 +1,4 @@
-"""How large a model is, what a token costs, and what more parameters or more data would buy."""
+"""How large a model is: exact parameter counts from a config."""
 
 from racecourse.scaling.count import ParameterCount, count_parameters
 
