@@ -1,8 +1,9 @@
-"""Parameters of a transformer, counted from its config without building it.
+"""Parameters, arithmetic and cache of a transformer, counted from its config without building it.
 
 Only what is trained counts. DeepSeek-V3's selection bias is a buffer, moved by a rule and not by a gradient, so it is
-left out, as is that model's multi-token-prediction module. Shape letters as in `racecourse.models.config`: D model
-width, H query heads, K key-value heads, C channels per head, F feed-forward width, E experts, V vocabulary.
+left out, as is that model's multi-token-prediction module. Of the arithmetic only matrix products count: norms,
+softmax, rotation and the sums of biases are left out. Shape letters as in `racecourse.models.config`: D model width,
+H query heads, K key-value heads, C channels per head, F feed-forward width, E experts, V vocabulary.
 """
 
 from __future__ import annotations
@@ -82,13 +83,78 @@ def count_parameters(config: ModelConfig) -> ParameterCount:
     )
 
 
+def flops_per_token(config: ModelConfig, context: int = 4096, training: bool = False) -> int:
+    """FLOPs of all matrix products for one token, 2 per multiply-add; routers count, embedding look-ups do not.
+
+    Without `training`: the forward pass of the last token of `context`, which attends to `context` keys, itself
+    included, as when the next word is written. With `training`: the mean over a causal sequence of `context` tokens,
+    which attend to (context + 1) / 2 keys on average, forward and backward, 3 times the forward pass. What is masked
+    is not counted; attention that computes all T x T scores and then masks half of them, as ours does, spends more.
+
+    Keys and values count once per token. A cache of latents (MLA) saves memory and costs arithmetic in decoding:
+    to rebuild the keys and values of all earlier tokens, as our `LatentAttention` does, is not in this count.
+
+    >>> smollm2 = ModelConfig("llama", vocab_size=49152, d_model=576, n_layers=30, n_heads=9, n_kv_heads=3, head_dim=64,
+    ...                       d_ff=1536, max_context=8192, tie_embeddings=True)
+    >>> f"{flops_per_token(smollm2, context=2048):,}"
+    '410,517,504'
+    """
+    per_key = 2 * config.n_layers * attention_channels(config)
+    if training:  # 3 * 2 * weights, and 3 * per_key * (context + 1) / 2, which is whole because per_key is even
+        return 6 * weights_at_work(config) + 3 * per_key * (context + 1) // 2
+    return 2 * weights_at_work(config) + per_key * context
+
+
+def weights_at_work(config: ModelConfig) -> int:
+    """Matrix entries that one token is multiplied with: no look-ups, norms or biases, and the head even when tied."""
+    n = count_parameters(config)
+    attention_matrices = n.attention - config.n_layers * attention_biases(config)
+    experts = n.routed_experts - n.idle_experts + n.shared_experts + n.router
+    return attention_matrices + n.feed_forward + experts + config.vocab_size * config.d_model
+
+
+def attention_channels(config: ModelConfig) -> int:
+    """Multiply-adds for one query and one key in one layer: the score of every head, then its share of the value."""
+    if config.mla:
+        return config.n_heads * (config.mla.nope_dim + config.mla.rope_dim + config.mla.v_dim)
+    return config.n_heads * 2 * config.head_dim
+
+
+def training_flops(*, n_parameters: float, n_tokens: float) -> float:
+    """The rule of thumb C = 6 N D (Kaplan et al. 2020, section 2.1): 2 FLOPs per parameter forward, 4 backward.
+
+    N is the active parameters of a mixture of experts. `flops_per_token` counts exactly, attention included.
+
+    >>> f"{training_flops(n_parameters=70e9, n_tokens=1.4e12):.2e}"
+    '5.88e+23'
+    """
+    return 6 * n_parameters * n_tokens
+
+
+def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 2) -> int:
+    """Bytes that the cache grows by with every token, over all layers; 2 bytes per value is bf16.
+
+    Keys and values of every key-value head, or, with multi-head latent attention, one latent and one rotary key.
+
+    >>> smollm2 = ModelConfig("llama", vocab_size=49152, d_model=576, n_layers=30, n_heads=9, n_kv_heads=3, head_dim=64,
+    ...                       d_ff=1536, max_context=8192, tie_embeddings=True)
+    >>> kv_bytes_per_token(smollm2)
+    23040
+    """
+    heads, k_width, v_width = config.cache_shape
+    return config.n_layers * heads * (k_width + v_width) * bytes_per_value
+
+
 def attention(config: ModelConfig) -> int:
     """Query, key, value and output projections of one layer, with grouped heads."""
     D, H, K, C = config.d_model, config.n_heads, config.n_kv_heads, config.head_dim
-    weights = D * H * C + 2 * D * K * C + H * C * D
-    qkv_bias = (H + 2 * K) * C if config.qkv_bias else 0
-    out_bias = D if config.out_bias else 0
-    return weights + qkv_bias + out_bias
+    return D * H * C + 2 * D * K * C + H * C * D + attention_biases(config)
+
+
+def attention_biases(config: ModelConfig) -> int:
+    """Biases of one layer's projections: added, not multiplied, so they are parameters but no FLOPs."""
+    qkv_bias = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim if config.qkv_bias else 0
+    return qkv_bias + (config.d_model if config.out_bias else 0)
 
 
 def latent_attention(config: ModelConfig, mla: MLAConfig) -> int:
