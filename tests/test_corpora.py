@@ -9,7 +9,7 @@ import torch
 
 from racecourse.models import Tokenizer
 from racecourse.scaling import corpora
-from racecourse.scaling.corpora import NOT_JUDGED, AssociativeRecall, FactRecall, TextCorpus
+from racecourse.scaling.corpora import NOT_JUDGED, AssociativeRecall, Domains, FactRecall, LengthTwoPath, TextCorpus
 
 
 def text_corpus() -> TextCorpus:
@@ -19,6 +19,8 @@ def text_corpus() -> TextCorpus:
 CORPORA = {
     "facts": FactRecall(n_facts=50, n_symbols=16),
     "recall": AssociativeRecall(n_pairs=5, n_keys=9, n_values=7, n_queries=3),
+    "path": LengthTwoPath(n_nodes=12, degree=4),
+    "domains": Domains(n_domains=3, n_symbols=9, context=12),
     "text": text_corpus(),
 }
 
@@ -163,3 +165,28 @@ def test_the_python_corpus_is_as_large_as_the_lesson_says() -> None:
     corpus = corpora.python_corpus(context=64)
     assert 2.5e6 < corpus.n_tokens < 6e6
     assert corpus.vocab_size == 512
+
+
+def test_exactly_one_node_lies_between_start_and_goal() -> None:
+    corpus = LengthTwoPath(n_nodes=12, degree=4)
+    for batch in (corpus.batch(0, 200), corpus.evaluation(200)):
+        for ids, targets in zip(batch.ids_BT.tolist(), batch.targets_BT.tolist(), strict=True):
+            from_start = {token for token in ids if token < 12}
+            to_goal = {token - 12 for token in ids if 12 <= token < 24}
+            assert len(from_start) == len(to_goal) == 4 and ids[-1] == 24
+            assert targets[:-1] == [NOT_JUDGED] * 8 and from_start & to_goal == {targets[-1]}
+    places = {row.index(t[-1]) for row, t in zip(batch.ids_BT.tolist(), batch.targets_BT.tolist(), strict=True)}
+    assert len(places) == 8, "the answer's edge may stand anywhere"
+    with pytest.raises(ValueError, match="degree=7 needs 13 nodes, and there are 12"):
+        LengthTwoPath(n_nodes=12, degree=7)
+
+
+def test_a_row_keeps_to_one_language() -> None:
+    corpus = Domains(n_domains=3, n_symbols=9, n_next=2, context=30)
+    follows = [[set(row.tolist()) for row in table] for table in corpus.followers]
+    batch = corpus.evaluation(60)
+    for i, (ids, targets) in enumerate(zip(batch.ids_BT.tolist(), batch.targets_BT.tolist(), strict=True)):
+        pairs = [*zip(ids, targets, strict=True)]
+        fitting = [d for d in range(3) if all(b in follows[d][a] for a, b in pairs)]
+        assert fitting == [i % 3]
+    assert all(len(after) == 2 for table in follows for after in table)

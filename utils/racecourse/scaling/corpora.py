@@ -267,3 +267,89 @@ class AssociativeRecall:
     def evaluation(self, n_rows: int) -> Batch:
         rows = self._rows(EVALUATION_ROWS, generator(-1))
         return Batch(rows.ids_BT[:n_rows], rows.targets_BT[:n_rows])
+
+
+@dataclass(frozen=True)
+class LengthTwoPath:
+    """Which node lies between start and goal? Edges out of the start and into the goal, shuffled, new in every row.
+
+    Nothing can be learned by heart: all edges have to be compared with all others at once, and exactly one node stands
+    on both sides. Token u says "an edge from the start to u", token n_nodes + u "an edge from u to the goal"; the last
+    token asks, and the node is judged. After "Mixture of Parrots" (Jelassi et al. 2024, arXiv 2410.19034, section 3),
+    which proves that such a task needs width, and that experts are no substitute for it.
+    """
+
+    n_nodes: int = 64
+    degree: int = 8  # edges on each side
+
+    def __post_init__(self) -> None:
+        if 2 * self.degree - 1 > self.n_nodes:
+            raise ValueError(f"degree={self.degree} needs {2 * self.degree - 1} nodes, and there are {self.n_nodes}")
+
+    @property
+    def vocab_size(self) -> int:
+        return 2 * self.n_nodes + 1
+
+    @property
+    def context(self) -> int:
+        return 2 * self.degree + 1
+
+    def _rows(self, n_rows: int, random: torch.Generator) -> Batch:
+        nodes_BN = torch.rand(n_rows, self.n_nodes, generator=random).argsort(-1)
+        middle_B1, d = nodes_BN[:, :1], self.degree
+        into_goal = torch.cat((middle_B1, nodes_BN[:, d : 2 * d - 1]), dim=1)
+        edges_BS = torch.cat((nodes_BN[:, :d], self.n_nodes + into_goal), dim=1)
+        shuffled = torch.rand(edges_BS.shape, generator=random).argsort(-1)
+        ask_B1 = torch.full_like(middle_B1, 2 * self.n_nodes)
+        rows_BS = torch.cat((edges_BS.gather(1, shuffled), ask_B1, middle_B1), dim=1)
+        return judged(rows_BS, torch.arange(rows_BS.shape[1]) == rows_BS.shape[1] - 1)
+
+    def batch(self, step: int, batch_size: int, seed: int = 0) -> Batch:
+        return self._rows(batch_size, generator(seed, step))
+
+    def evaluation(self, n_rows: int) -> Batch:
+        rows = self._rows(EVALUATION_ROWS, generator(-1))
+        return Batch(rows.ids_BT[:n_rows], rows.targets_BT[:n_rows])
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Several small languages over the same symbols: in each, a symbol is followed by one of `n_next` others.
+
+    A row is of one language, and which one can only be told from what it looks like. Row i of the evaluation is of
+    language i modulo n_domains.
+    """
+
+    n_domains: int = 6
+    n_symbols: int = 48
+    n_next: int = 3
+    context: int = 32
+    world: int = 0
+
+    @property
+    def vocab_size(self) -> int:
+        return self.n_symbols
+
+    @cached_property
+    def followers(self) -> Int[Tensor, "n_domains n_symbols n_next"]:
+        """What may follow each symbol in each language, all equally likely."""
+        random = generator(self.world, self.n_domains)
+        return torch.rand(self.n_domains, self.n_symbols, self.n_symbols, generator=random).argsort(-1)[
+            ..., : self.n_next
+        ]
+
+    def language(self, language_B: Int[Tensor, "B"], random: torch.Generator) -> Batch:
+        """Rows of the given languages; every symbol but the first is judged."""
+        rows = [torch.randint(self.n_symbols, language_B.shape, generator=random)]
+        for _ in range(self.context):
+            pick_B = torch.randint(self.n_next, language_B.shape, generator=random)
+            rows.append(self.followers[language_B, rows[-1], pick_B])
+        return judged(torch.stack(rows, dim=1))
+
+    def batch(self, step: int, batch_size: int, seed: int = 0) -> Batch:
+        random = generator(seed, step)
+        return self.language(torch.randint(self.n_domains, (batch_size,), generator=random), random)
+
+    def evaluation(self, n_rows: int) -> Batch:
+        rows = self.language(torch.arange(EVALUATION_ROWS) % self.n_domains, generator(-1))
+        return Batch(rows.ids_BT[:n_rows], rows.targets_BT[:n_rows])
