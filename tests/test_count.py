@@ -1,4 +1,6 @@
-"""count_parameters against transformers' own classes on the meta device, where tensors have shapes and no memory.
+"""Counts against transformers' own classes on the meta device, where tensors have shapes and no memory.
+
+FLOPs against torch's counter while transformers' models and ours run; cache bytes against the caches that they fill.
 
 The published configs are written out from the models' `config.json` files on the Hugging Face hub.
 """
@@ -7,16 +9,20 @@ import dataclasses
 import doctest
 import random
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from racecourse.models import Transformer
+from racecourse.models.cache import KVCache
 from racecourse.models.config import ARCHITECTURES, ModelConfig
 from racecourse.scaling import ParameterCount, count_parameters
+from racecourse.scaling.count import flops_per_token, kv_bytes_per_token, training_flops
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": {
@@ -323,3 +329,159 @@ def test_layers_that_do_not_exist_have_no_experts() -> None:
     with torch.device("meta"):
         built = Transformer(cut)
     assert count_parameters(cut).total == sum(p.numel() for p in built.parameters())
+
+
+# --- FLOPs. Seven tokens at once: every one is computed against all seven keys, and what is masked is thrown away.
+
+
+def hf_model(config: dict[str, Any], device: str, experts: str) -> torch.nn.Module:
+    """transformers' model with written-out attention and one of its ways to run experts."""
+    settings = dict(config)
+    hf_config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(
+            hf_config, attn_implementation="eager", experts_implementation=experts, dtype=torch.float32
+        )
+
+
+def flops_of(run: Callable[[], Any]) -> int:
+    """What torch counts during `run()`, less the table of rotary angles, which transformers makes by a product."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    angles = [by_op for module, by_op in counter.get_flop_counts().items() if module.endswith("rotary_emb")]
+    return counter.get_total_flops() - sum(sum(by_op.values()) for by_op in angles)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_flops_of_published_models(name: str) -> None:
+    config = PUBLISHED[name]
+    model = hf_model(config, "meta", "batched_mm")  # the one way to run experts that does not look at the routing
+    ids = torch.zeros(1, 7, dtype=torch.long, device="meta")
+    assert flops_of(lambda: model(ids)) == 7 * flops_per_token(ModelConfig.from_hf(config), context=7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_flops_of_random_tiny_models(kind: str, seed: int) -> None:
+    config = random_config(kind, seed)
+    model = hf_model(config, "cpu", "eager")
+    ids = torch.randint(config["vocab_size"], (1, 7))
+    assert flops_of(lambda: model(ids)) == 7 * flops_per_token(ModelConfig.from_hf(config), context=7)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_flops_of_our_transformer_forward_and_backward(kind: str, seed: int) -> None:
+    config = ModelConfig.from_hf(random_config(kind, seed))
+    model = Transformer(config)
+    ids = torch.randint(config.vocab_size, (1, 7))
+    forward = 7 * flops_per_token(config, context=7)
+    assert flops_of(lambda: model(ids)) == forward
+    assert flops_of(lambda: model(ids).sum().backward()) == 3 * forward
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_flops_of_one_more_token_after_a_cache(kind: str) -> None:
+    """Ours rebuilds the keys and values of all earlier tokens from MLA's latents; that is all it does on top."""
+    config = ModelConfig.from_hf(random_config(kind, 1))
+    model = Transformer(config).requires_grad_(False)
+    cache = KVCache(config, batch_size=1, max_tokens=7)
+    ids = torch.randint(config.vocab_size, (1, 7))
+    model(ids[:, :6], cache)
+    spent = flops_of(lambda: model(ids[:, 6:], cache))
+    rebuilt = sum(block.attention.kv_up.weight.numel() for block in model.layers) if config.mla else 0
+    assert spent == flops_per_token(config, context=7) + 6 * 2 * rebuilt
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_training_is_three_times_the_mean_over_a_causal_sequence(name: str) -> None:
+    config = ModelConfig.from_hf(PUBLISHED[name])
+    for T in (1, 2, 9, 64):
+        by_loop = 3 * sum(flops_per_token(config, context=seen) for seen in range(1, T + 1))
+        assert T * flops_per_token(config, context=T, training=True) == by_loop
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_two_flops_per_active_parameter_is_nearly_right(name: str) -> None:
+    """With no keys to attend to. A tied matrix counts as the head; norms and biases are below a thousandth."""
+    n = count(PUBLISHED[name])
+    flops = flops_per_token(ModelConfig.from_hf(PUBLISHED[name]), context=0)
+    multiplied = n.active - (n.input_embedding if n.output_head else 0)
+    assert 0.999 * 2 * multiplied < flops < 2 * multiplied
+
+
+def test_published_training_costs() -> None:
+    """DeepSeek-V3 costs 250 GFLOP per token of training (arXiv 2505.09343, at 4,096 tokens, causal)."""
+    deepseek = ModelConfig.from_hf(PUBLISHED["deepseek-ai/DeepSeek-V3"])
+    assert round(flops_per_token(deepseek, 4096, training=True) / 1e9) == 250
+    assert f"{training_flops(n_parameters=70e9, n_tokens=1.4e12):.2e}" == "5.88e+23"  # Chinchilla
+    assert f"{training_flops(n_parameters=37e9, n_tokens=14.8e12):.2e}" == "3.29e+24"  # DeepSeek-V3
+    assert f"{training_flops(n_parameters=405e9, n_tokens=15.6e12):.2e}" == "3.79e+25"  # Llama 3.1 405B
+
+
+# --- the cache
+
+KV_SHAPES = {  # from the models' config.json files
+    "Qwen/Qwen2.5-72B": {
+        "model_type": "qwen2",
+        "hidden_size": 8192,
+        "intermediate_size": 29568,
+        "num_hidden_layers": 80,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "vocab_size": 152064,
+        "max_position_embeddings": 32768,
+    },
+    "meta-llama/Llama-3.1-405B": {
+        "model_type": "llama",
+        "hidden_size": 16384,
+        "intermediate_size": 53248,
+        "num_hidden_layers": 126,
+        "num_attention_heads": 128,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("deepseek-ai/DeepSeek-V3", 70_272),  # this and the next two: arXiv 2505.09343
+        ("Qwen/Qwen2.5-72B", 327_680),
+        ("meta-llama/Llama-3.1-405B", 516_096),
+        ("Qwen/QwQ-32B", 262_144),  # 2 tensors x 64 layers x 8 heads x 128 channels x 2 bytes
+    ],
+)
+def test_published_cache_bytes(name: str, published: int) -> None:
+    config = ModelConfig.from_hf((PUBLISHED | KV_SHAPES)[name])
+    assert kv_bytes_per_token(config) == published
+    assert kv_bytes_per_token(config, bytes_per_value=4) == 2 * published
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_cache_bytes_of_what_the_caches_hold(kind: str, seed: int) -> None:
+    raw = random_config(kind, seed)
+    config = ModelConfig.from_hf(raw)
+    assert KVCache(config, batch_size=1, max_tokens=5).n_bytes == 5 * kv_bytes_per_token(config, bytes_per_value=4)
+
+    model = hf_model(raw, "cpu", "eager").eval()
+    ids = torch.randint(raw["vocab_size"], (1, 5))
+    if kind == "deepseek_v3":  # transformers caches every head's keys and values; the latents are what makes them
+        held = bytes_of_latents(model, ids)
+    else:
+        cache = model(ids, use_cache=True).past_key_values
+        held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert held == 5 * kv_bytes_per_token(config, bytes_per_value=4)
+
+
+def bytes_of_latents(model: torch.nn.Module, ids: torch.Tensor) -> int:
+    """Bytes that transformers' down-projections to latent and rotary key put out, over all layers."""
+    sizes: list[int] = []
+    for name, module in model.named_modules():
+        if name.endswith("kv_a_proj_with_mqa"):
+            module.register_forward_hook(lambda module, inputs, output: sizes.append(output.nbytes))
+    model(ids)
+    return sum(sizes)

@@ -2,12 +2,13 @@
 
 import doctest
 import math
+import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
-from scipy.optimize import approx_fprime, minimize, minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import huber, logsumexp
 
 from racecourse.scaling import laws
@@ -91,10 +92,11 @@ def test_the_gradient_is_the_slope():
     rng = np.random.default_rng(0)
     n, d = rng.normal(0, 2, 9), rng.normal(0, 2, 9)
     theta = np.array([0.1, -0.4, 0.5, 0.3, 0.6])
-    for size in (1e-5, 0.1):  # both branches of the Huber loss
+    for size in (1e-4, 0.1):  # both branches of the Huber loss
         target = logsumexp([0.1 - 0.3 * n, -0.4 - 0.6 * d, 0.5 + 0 * n], axis=0) + size * rng.choice([-1, 1], 9)
-        slope = approx_fprime(theta, lambda t, target=target: huber_error(t, n, d, target)[0], 1e-7)
-        np.testing.assert_allclose(huber_error(theta, n, d, target)[1], slope, rtol=0.02, atol=1e-8 + 2e-5 * size)
+        up, down = ([huber_error(theta + step, n, d, target)[0] for step in h * np.eye(5)] for h in (1e-6, -1e-6))
+        slope = (np.array(up) - np.array(down)) / 2e-6
+        np.testing.assert_allclose(huber_error(theta, n, d, target)[1], slope, rtol=1e-4)
 
 
 # --- the fit
@@ -148,22 +150,15 @@ def test_one_bad_run_hardly_moves_the_law():
     spoilt[7] *= 1.5
     target = {"n_parameters": 6.4e6, "n_tokens": 3.2e7}
     moved = fit(n, d, spoilt).law.loss(**target) / fit(n, d, losses).law.loss(**target)
-    assert moved == pytest.approx(1, abs=0.01)  # least squares moves it by more, as the next line shows
-    E, A, B, alpha, beta = np.exp(
-        minimize(
-            lambda x: np.sum(
-                (
-                    np.log(np.exp(x[0]) + np.exp(x[1]) / n ** np.exp(x[3]) + np.exp(x[2]) / d ** np.exp(x[4]))
-                    - np.log(spoilt)
-                )
-                ** 2
-            ),
-            np.log(constants(TINY)),
-            method="Nelder-Mead",
-            options={"maxiter": 20_000, "maxfev": 20_000, "adaptive": True},
-        ).x
-    )
-    assert abs(Law(E, A, B, alpha, beta).loss(**target) / TINY.loss(**target) - 1) > 0.01
+    assert moved == pytest.approx(1, abs=0.01)
+
+    def ratios(x):  # the same law by least squares, which the bad run does bend
+        return Law(*np.exp(x)).loss(n_parameters=n, n_tokens=d) / spoilt
+
+    settings = {"maxiter": 20_000, "maxfev": 20_000, "adaptive": True}
+    start = np.log(constants(TINY))
+    bent = minimize(lambda x: np.sum(np.log(ratios(x)) ** 2), start, method="Nelder-Mead", options=settings).x
+    assert abs(Law(*np.exp(bent)).loss(**target) / TINY.loss(**target) - 1) > 0.01
 
 
 # --- the intervals
@@ -174,15 +169,17 @@ def repeats():
     """Forty ladders of the same law with 0.4 % noise, each fitted and asked for a run beyond its end."""
     n, d = grid([1e5, 2e5, 4e5, 8e5, 1.6e6], [1e6, 2e6, 4e6, 8e6])
     fits = []
-    for repeat in range(40):
-        rng = np.random.default_rng([3, repeat])
-        found = fit(n, d, measured(TINY, n, d, 0.004, rng), n_bootstrap=60, seed=repeat)
-        fits.append((found, measured(TINY, 3.2e6, 1.6e7, 0.004, rng)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(laws, "STARTS", laws.STARTS[7::16])  # for time; on this ladder nearly every start arrives
+        for repeat in range(40):
+            rng = np.random.default_rng([3, repeat])
+            found = fit(n, d, measured(TINY, n, d, 0.004, rng), n_bootstrap=60, seed=repeat)
+            fits.append((found, measured(TINY, 3.2e6, 1.6e7, 0.004, rng)))
     return fits
 
 
 def test_about_nine_in_ten_intervals_hold_the_held_out_run(repeats):
-    """40 intervals at 90 %: 31 or fewer would come up once in 70 such tests, were the level right."""
+    """40 intervals at 90 %: 31 or fewer would come up once in 65 such tests, were the level right."""
     predictions = [found.predict(n_parameters=3.2e6, n_tokens=1.6e7) for found, _ in repeats]
     held = sum(p.low <= loss <= p.high for p, (_, loss) in zip(predictions, repeats, strict=True))
     assert 32 <= held
@@ -289,7 +286,7 @@ def test_numbers_in_docstrings():
 
 
 def test_a_fit_takes_seconds():
-    """About 0.5 s for 240 runs, and 0.4 s for 200 resamples, on one quiet core; a crowded one may take ten times that."""
+    """About 0.5 s for 240 runs, and 0.4 s for 200 resamples, on one quiet core; the limit leaves room."""
     rng = np.random.default_rng(10)
     n, d = np.exp(rng.uniform(17, 23, 240)), np.exp(rng.uniform(20, 26, 240))
     losses = measured(REPLICATION, n, d, 0.01, rng)
@@ -298,9 +295,6 @@ def test_a_fit_takes_seconds():
     assert time.process_time() - start < 10
 
 
-def test_the_package_imports_without_scipy_at_work():
-    """Counting parameters must not load scipy; `racecourse.scaling` imports laws only when asked for."""
-    import subprocess
-
+def test_counting_does_not_load_scipy():
     code = "import sys, racecourse.scaling; assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

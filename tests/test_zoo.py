@@ -341,7 +341,7 @@ class FakeHub(BaseHTTPRequestHandler):
         else:
             self.answer(200, files[name], {"ETag": f'"{sha1(files[name])}"', "X-Repo-Commit": self.commit})
 
-    do_HEAD = do_GET  # noqa: N815 (http.server's name)
+    do_HEAD = do_GET
 
     def answer(self, status, body, headers=None):
         self.send_response(status)

@@ -7,7 +7,7 @@ once, by `racecourse.learn.setup.style_figures`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,4 +173,161 @@ def plot_shares(counts: dict[str, dict[str, int]], *, title: str, ax: Axes | Non
     ax.grid(False)
     ax.set(title=title, xlabel="share of all parameters (%)", ylabel="model", xlim=(0, 100))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def plot_load_bands(
+    steps: Sequence[int], load_SE: Sequence[Sequence[float]], *, title: str, ax: Axes | None = None
+) -> Axes:
+    """One band per expert, as high as its share of the routed slots; bands of even shares end on the dotted lines."""
+    ax = _axes(ax)
+    n_experts = len(load_SE[0])
+    percents_ES = [[100 * share for share in column] for column in zip(*load_SE, strict=True)]
+    bottom = 0.0
+    for expert, (band, percents) in enumerate(zip(ax.stackplot(steps, percents_ES), percents_ES, strict=True)):
+        band.set(**_tint(expert))
+        if percents[-1] >= 4:  # a thinner band has no room for its number
+            ax.text(steps[-1], bottom + percents[-1] / 2, f" {expert}", va="center", fontsize=9)
+        bottom += percents[-1]
+        if expert:
+            ax.axhline(100 * expert / n_experts, color="black", linestyle=":", linewidth=0.8)
+    ax.set(title=title, xlabel="training step (numbers on the right: experts)", ylabel="share of the routed slots (%)")
+    ax.set(xlim=(steps[0], steps[-1]), ylim=(0, 100))
+    ax.grid(False)
+    return ax
+
+
+def _tint(expert: int) -> dict[str, Any]:
+    """A pale fill that dark text can be read on; hatched from the eighth expert on, where colours begin again."""
+    from racecourse.learn.setup import COLOURS
+
+    again, colour = divmod(expert, len(COLOURS))
+    return {"facecolor": (COLOURS[colour], 0.35), "edgecolor": "white", "hatch": ("", "///", "...", "xxx")[again % 4]}
+
+
+def plot_expert_load(
+    steps: Sequence[int], load_SE: Sequence[Sequence[float]], *, title: str, marked: int = -1,
+    most: float | None = None, ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Each expert's share of the routed slots over training: a row per expert, a column per record.
+
+    The even share is the middle of the scale. The record `marked` is framed, and its shares stand on the right. `most`
+    is the share at the bright end of the scale: give it where several figures are to be compared.
+    """
+    from matplotlib.patches import Rectangle
+
+    n_records, n_experts = len(load_SE), len(load_SE[0])
+    ax = _axes(ax, figsize=(7.5, 0.3 * n_experts + 1.8))
+    marked %= n_records
+    most = most if most is not None else max(2 / n_experts, *(max(load_E) for load_E in load_SE))
+    _share_image(ax, list(zip(*load_SE, strict=True)), even=1 / n_experts, most=most)
+    for colour, width in (("black", 4.0), ("white", 1.5)):
+        ax.add_patch(Rectangle((marked - 0.5, -0.5), 1, n_experts, fill=False, edgecolor=colour, linewidth=width))
+    apart = -(-n_records // 8)  # at most eight steps are written
+    ax.set_xticks(range(0, n_records, apart), [f"{step:,}" for step in steps[::apart]])
+    ax.set_yticks(range(n_experts))
+    shares = ax.secondary_yaxis("right")
+    shares.set_yticks(range(n_experts), [f"{100 * share:.1f}%" for share in load_SE[marked]], fontsize=8)
+    shares.set_ylabel(f"at step {steps[marked]:,} (framed)")
+    ax.set(title=title, xlabel="training step", ylabel="expert")
+    return ax
+
+
+def plot_domain_map(
+    share_DE: Sequence[Sequence[float]], domains: Sequence[str], *, title: str, ax: Axes | None = None
+) -> Axes:
+    """Which experts a domain's tokens go to: a row per domain (sums to 1), a column per expert, percent in cells."""
+    n_experts = len(share_DE[0])
+    ax = _axes(ax, figsize=(min(12.0, 0.5 * n_experts + 3.2), 0.5 * len(domains) + 1.7))
+    most = max(2 / n_experts, *(max(share_E) for share_E in share_DE))
+    image = _share_image(ax, share_DE, even=1 / n_experts, most=most)
+    for y, share_E in enumerate(share_DE):
+        for x, share in enumerate(share_E):
+            dark = image.norm(share) < 0.5
+            ax.text(
+                x, y, f"{100 * share:.0f}", ha="center", va="center", color="white" if dark else "black", fontsize=9
+            )
+    ax.set_xticks(range(n_experts))
+    ax.set_yticks(range(len(domains)), domains)
+    ax.set(title=title, xlabel="expert (cells: % of the domain's routed slots)", ylabel="domain")
+    return ax
+
+
+def _share_image(ax: Axes, share_RC: Sequence[Sequence[float]], *, even: float, most: float) -> Any:
+    """Shares as colours that grow brighter, also in print, with the even share in the middle of the scale."""
+    from matplotlib.colors import TwoSlopeNorm
+
+    image = ax.imshow(share_RC, norm=TwoSlopeNorm(even, 0, most), cmap="cividis", aspect="auto", interpolation="none")
+    bar = ax.figure.colorbar(image, ax=ax, ticks=[0, even, most])
+    bar.ax.set_yticklabels(["0%", f"even: {100 * even:.3g}%", f"{100 * most:.3g}%"], fontsize=9)
+    ax.grid(False)
+    ax.tick_params(length=0)
+    return image
+
+
+class _Part(NamedTuple):
+    """A token, or what a new line left of it, at its place on the page."""
+
+    token: int
+    line: int
+    column: float
+    text: str
+
+
+VISIBLE = str.maketrans({" ": "·", "\n": "↵", "\t": "→"})
+COLUMNS = 64  # characters of a line in the routing figure
+GAP = 0.4  # between two tokens, in characters
+
+
+def _lay_out(pieces: Sequence[str], columns: int) -> list[_Part]:
+    """Tokens set like text: a line ends at a new line, or before a token that would not fit."""
+    parts: list[_Part] = []
+    line, column = 0, 0.0
+    for token, piece in enumerate(pieces):
+        for text in piece.splitlines(keepends=True):
+            if column and column + len(text) > columns:
+                line, column = line + 1, 0.0
+            parts.append(_Part(token, line, column, text))
+            column += len(text) + GAP
+            if text.endswith("\n"):
+                line, column = line + 1, 0.0
+    return parts
+
+
+def routing_size(pieces: Sequence[str], columns: int = COLUMNS) -> tuple[float, float]:
+    """Inches of the figure that holds this text."""
+    return 8.4, 0.42 * (_lay_out(pieces, columns)[-1].line + 1) + 0.9
+
+
+def plot_routing(
+    pieces: Sequence[str], expert_T: Sequence[int], *, title: str, only: int | None = None, columns: int = COLUMNS,
+    ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """A text, token by token: the small number under each box, and its tint, say which expert took the token.
+
+    `only` picks out the tokens of one expert. Spaces, new lines and tabs are drawn as ·, ↵ and →.
+    """
+    from matplotlib.patches import Rectangle
+
+    parts = _lay_out(pieces, columns)
+    ax = _axes(ax, figsize=routing_size(pieces, columns))
+    points_per_column = 72 * ax.get_window_extent().width / ax.figure.dpi / columns
+    size = min(13.0, points_per_column / 0.602)  # this font's characters are 0.602 of its size wide
+    for token, line, column, text in parts:
+        expert = int(expert_T[token])
+        style, ink, number_ink = _tint(expert), "black", "black"
+        if only is not None:
+            fill, ink, number_ink = (BLUE, "white", "black") if expert == only else ("white", "#666666", "#777777")
+            style = {"facecolor": fill, "edgecolor": "#888888"}
+        ax.add_patch(Rectangle((column, line - 0.44), len(text), 0.62, linewidth=0.6, **style))
+        shown = "".join(c if c.isprintable() else "□" for c in text.translate(VISIBLE))
+        middle = column + len(text) / 2
+        ax.text(middle, line - 0.13, shown, ha="center", va="center_baseline", color=ink, size=size,
+                family="monospace", parse_math=False)  # fmt: skip  # a $ in the text is no formula
+        ax.text(middle, line + 0.36, str(expert), ha="center", va="center", color=number_ink, size=7.5)
+    ax.set(xlim=(-0.5, columns + 0.5), ylim=(parts[-1].line + 0.6, -0.6), xticks=[], yticks=[])
+    ax.set(title=title, xlabel="tokens in reading order (number under each: its expert)", ylabel="line of text")
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
     return ax

