@@ -14,7 +14,6 @@ from racecourse.models import ModelConfig, MoEConfig, Transformer
 from racecourse.models.moe import (
     Experts,
     MoE,
-    PerExpertLinear,
     Router,
     Routing,
     balance_loss,
@@ -79,10 +78,17 @@ def test_output_and_all_gradients_against_a_plain_loop(options: dict, n_tokens: 
         torch.testing.assert_close(ours_g, theirs_g, rtol=1e-5, atol=1e-8)
 
 
-def test_per_expert_linear_by_finite_differences() -> None:
-    rows = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(4, 5, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda r, w: PerExpertLinear.apply(r, w, [2, 0, 4, 1]), (rows, weight))
+def test_experts_by_finite_differences() -> None:
+    experts = Experts(4, 3, 2).double()
+    x = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(7, 2, dtype=torch.float64, requires_grad=True)
+    chosen = torch.tensor([[0, 1], [3, 1], [1, 3], [0, 3], [1, 0], [3, 0], [3, 1]])  # expert 2 has no tokens
+    matrices = [torch.randn_like(p, requires_grad=True) for p in experts.parameters()]
+
+    def run(x, weights, gate_up, down):
+        return torch.func.functional_call(experts, {"gate_up": gate_up, "down": down}, (x, weights, chosen))
+
+    assert torch.autograd.gradcheck(run, (x, weights, *matrices))
 
 
 def test_an_expert_without_tokens_has_a_zero_gradient() -> None:

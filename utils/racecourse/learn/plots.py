@@ -331,3 +331,18 @@ def plot_routing(
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
+
+
+def plot_isoflop(
+    curves: dict[str, tuple[Sequence[float], Sequence[float]]], best: tuple[float, float], *, title: str,
+    ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Predicted loss against model size, one curve per budget: (parameters, losses). `best` is marked with a star."""
+    ax = _axes(ax)
+    for label, (parameters, losses) in curves.items():
+        ax.plot(parameters, losses, label=label)
+    ax.plot(*best, "*", color="black", markersize=14, label=f"lowest: {best[0]:.3g} parameters")
+    ax.set_xscale("log")
+    ax.set(title=title, xlabel="parameters (logarithmic)", ylabel="predicted loss (nats per token)")
+    ax.legend(frameon=False)
+    return ax

@@ -1,10 +1,12 @@
 """A mixture-of-experts feed-forward part: a router picks `top_k` of E experts for each token.
 
 The routers of Mixtral, Qwen3-MoE and OLMoE (softmax) and of DeepSeek-V3 (sigmoid, groups, selection bias) are one
-class with options. No token is dropped. Three ways to keep the experts evenly loaded: an auxiliary loss, a loss on the
-size of the logits, and a bias that is moved by a rule. Left out: capacity limits, expert parallelism, noise.
+class with options. No token is dropped. Balance comes from a loss or from the selection bias; both are functions of a
+`Routing`, which `record_routing` collects from any model. Left out: capacity limits, noise on the logits, experts on
+several machines.
 
-N is the number of tokens, batch and time flattened; R = N * top_k the number of slots, one per token and chosen expert.
+N is the number of tokens, batch and time flattened. M = N * k slots: one for each token and expert that meet. R is the
+number of slots in a block.
 """
 
 from __future__ import annotations
@@ -17,24 +19,25 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from racecourse.models.config import ModelConfig, MoEConfig
 from racecourse.models.layers import SwiGLU
 
 
 class Routing(NamedTuple):
-    """What a router decided for N tokens."""
+    """Where one layer sends its tokens, and why."""
 
     weights_Nk: Float[Tensor, "N k"]  # of the chosen experts' results
-    chosen_Nk: Int[Tensor, "N k"]
-    scores_NE: Float[Tensor, "N E"]  # softmax or sigmoid of the logits, without the selection bias
+    chosen_Nk: Int[Tensor, "N k"]  # which experts
+    scores_NE: Float[Tensor, "N E"]  # of all experts: softmax or sigmoid of the logits, without bias
     logits_NE: Float[Tensor, "N E"]
 
 
 class Router(nn.Module):
     """Scores every expert for every token; keeps the best `top_k` and their weights."""
 
-    bias: Tensor  # a buffer: moved by a rule of its own in training, not by gradients
+    bias: Tensor  # a buffer: moved by `update_bias` in training, not by gradients
 
     def __init__(self, moe: MoEConfig, d_model: int) -> None:
         super().__init__()
@@ -44,8 +47,9 @@ class Router(nn.Module):
             self.register_buffer("bias", torch.zeros(moe.n_experts))
 
     def forward(self, x_ND: Float[Tensor, "N D"]) -> Routing:
-        """The chosen experts and their weights. The choice may be biased; the weights never are."""
-        logits_NE = F.linear(x_ND.float(), self.weight.float())  # float32: near ties decide which expert wins
+        """Weights and indices of the chosen experts. The choice may be biased; the weights never are."""
+        with torch.autocast(x_ND.device.type, enabled=False):  # float32: near ties decide which expert wins
+            logits_NE = F.linear(x_ND.float(), self.weight.float())
         scores_NE = logits_NE.softmax(-1) if self.moe.scores == "softmax" else logits_NE.sigmoid()
         ranking_NE = scores_NE + self.bias if self.moe.selection_bias else scores_NE
         if self.moe.n_groups > 1:
@@ -69,39 +73,63 @@ def keep_best_groups(ranking_NE: Float[Tensor, "N E"], n_groups: int, top_k_grou
     return by_group.masked_fill(~keep[..., None], float("-inf")).flatten(-2)
 
 
-class PerExpertLinear(torch.autograd.Function):
-    """Rows sorted by expert, each expert's slice of rows times its own matrix.
+@contextmanager
+def record_routing(model: nn.Module) -> Iterator[list[Routing]]:
+    """Collect the `Routing` of every MoE layer that runs inside the `with` block, in order. Gradients flow.
 
-    Written by hand because autograd, given a loop over `weight_EOI[e]`, makes a zero tensor of the size of all experts
-    for the gradient of each: E times E. Here each gradient goes straight into its place.
+    >>> moe = MoEConfig(n_experts=4, top_k=2, d_expert=8, layers=(0,))
+    >>> router = Router(moe, d_model=6)
+    >>> with record_routing(router) as routings:
+    ...     _ = router(torch.zeros(5, 6))
+    >>> routings[0].chosen_Nk.shape
+    torch.Size([5, 2])
     """
+    routings: list[Routing] = []
+    routers = [module for module in model.modules() if isinstance(module, Router)]
+    hooks = [router.register_forward_hook(lambda _, __, routing: routings.append(routing)) for router in routers]
+    try:
+        yield routings
+    finally:
+        for hook in hooks:
+            hook.remove()
 
-    @staticmethod
-    def forward(ctx: Any, rows_RI: Tensor, weight_EOI: Tensor, sizes: list[int]) -> Tensor:
-        ctx.save_for_backward(rows_RI, weight_EOI)
-        ctx.sizes = sizes
-        out_RO = rows_RI.new_empty(len(rows_RI), weight_EOI.shape[1])
-        for rows, matrix, out in zip(rows_RI.split(sizes), weight_EOI.unbind(), out_RO.split(sizes), strict=True):
-            if len(rows):  # an expert without tokens costs nothing
-                torch.mm(rows, matrix.T, out=out)
-        return out_RO
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        rows_RI, weight_EOI = ctx.saved_tensors
-        (grad_RO,) = gradients
-        grad_rows_RI, grad_weight_EOI = torch.empty_like(rows_RI), torch.zeros_like(weight_EOI)
-        slices = (grad_RO, rows_RI, grad_rows_RI)
-        for (grad, rows, grad_rows), matrix, grad_matrix in zip(
-            zip(*(tensor.split(ctx.sizes) for tensor in slices), strict=True),
-            weight_EOI.unbind(),
-            grad_weight_EOI.unbind(),
-            strict=True,
-        ):
-            if len(rows):
-                torch.mm(grad, matrix, out=grad_rows)
-                torch.mm(grad.T, rows, out=grad_matrix)
-        return grad_rows_RI, grad_weight_EOI, None
+def expert_load(routing: Routing) -> Float[Tensor, "E"]:
+    """The share of the N * k slots that each expert got: sums to 1, is 1/E everywhere when even."""
+    n_experts = routing.logits_NE.shape[-1]
+    return routing.chosen_Nk.flatten().bincount(minlength=n_experts) / routing.chosen_Nk.numel()
+
+
+def balance_loss(routing: Routing) -> Float[Tensor, ""]:
+    """E times the sum over experts of load and mean score: 1 when even, up to E / k when k experts take all.
+
+    Switch Transformer (arXiv 2101.03961, equations 4 to 6); for k > 1 some divide the load by N instead of N * k, so
+    theirs is k times ours. The load is a count without gradient: it is the scores of busy experts that are pushed down.
+    Scores are first made to sum to 1 per token, as DeepSeek-V3 does with its sigmoids (arXiv 2412.19437, equations 17
+    to 20); for softmax scores that changes nothing.
+    """
+    scores_NE = routing.scores_NE / routing.scores_NE.sum(-1, keepdim=True)
+    load_E = expert_load(routing)
+    return len(load_E) * (load_E * scores_NE.mean(0)).sum()
+
+
+def z_loss(routing: Routing) -> Float[Tensor, ""]:
+    """The mean over tokens of logsumexp(logits) squared, which keeps logits small (ST-MoE, arXiv 2202.08906, eq. 5)."""
+    return routing.logits_NE.logsumexp(-1).square().mean()
+
+
+@torch.no_grad()
+def update_bias(router: Router, load_E: Float[Tensor, "E"], step_size: float) -> None:
+    """Make idle experts a little easier to choose and busy ones harder: balance without a loss.
+
+    DeepSeek-V3 (arXiv 2412.19437, section 2.1.2), once per training step, with a step of 0.001.
+
+    Raises:
+        ValueError: the router has no selection bias.
+    """
+    if not router.moe.selection_bias:
+        raise ValueError("this router has no bias to update; build it with MoEConfig(selection_bias=True)")
+    router.bias += step_size * torch.sign(1 / len(load_E) - load_E)
 
 
 class Experts(nn.Module):
@@ -115,21 +143,121 @@ class Experts(nn.Module):
     def forward(
         self, x_ND: Float[Tensor, "N D"], weights_Nk: Float[Tensor, "N k"], chosen_Nk: Int[Tensor, "N k"]
     ) -> Float[Tensor, "N D"]:
-        """Each expert works on its own tokens only; results are weighted and summed.
+        """Each expert works on its own tokens only; results are weighted and summed."""
+        gate_up: Tensor = self.gate_up
+        down: Tensor = self.down
+        if torch.is_autocast_enabled(x_ND.device.type):  # which knows nothing of our own function below
+            dtype = torch.get_autocast_dtype(x_ND.device.type)
+            x_ND, gate_up, down = x_ND.to(dtype), gate_up.to(dtype), down.to(dtype)
+        slot_M = chosen_Nk.flatten().argsort(stable=True)  # slots of expert 0 first, then those of expert 1, ...
+        token_M = slot_M // chosen_Nk.shape[1]
+        weights_M1 = weights_Nk.flatten()[slot_M, None].to(x_ND.dtype)
+        size_E = chosen_Nk.flatten().bincount(minlength=len(gate_up))
+        if has_grouped_kernel(x_ND, gate_up):
+            return grouped_swiglu(x_ND, weights_M1, gate_up, down, token_M, size_E)
+        return SlicedSwiGLU.apply(x_ND, weights_M1, gate_up, down, token_M, size_E.tolist())
 
-        The slots are sorted by expert, so that each expert reads one block of rows and writes one block.
-        """
-        order_R = chosen_Nk.flatten().argsort(stable=True)
-        sizes = torch.bincount(chosen_Nk.flatten(), minlength=len(self.gate_up))
-        token_R = order_R // chosen_Nk.shape[1]
-        gate, up = self.per_expert(x_ND[token_R], self.gate_up, sizes).chunk(2, dim=-1)
-        hidden_RF = F.silu(gate) * up * weights_Nk.flatten()[order_R, None].to(x_ND.dtype)
-        result_RD = self.per_expert(hidden_RF, self.down, sizes)
-        return torch.zeros_like(x_ND).index_add(0, token_R, result_RD.to(x_ND.dtype))
+
+def has_grouped_kernel(x_ND: Tensor, gate_up: Tensor) -> bool:
+    """Whether one GPU kernel can multiply all experts at once: bfloat16 rows of whole 16 bytes, Ampere or newer."""
+    aligned = gate_up.shape[1] % 16 == 0 and gate_up.shape[2] % 8 == 0
+    is_bfloat16 = x_ND.is_cuda and x_ND.dtype == gate_up.dtype == torch.bfloat16
+    return is_bfloat16 and aligned and hasattr(F, "grouped_mm") and torch.cuda.get_device_capability() >= (8, 0)
+
+
+def grouped_swiglu(
+    x_ND: Tensor, weights_M1: Tensor, gate_up: Tensor, down: Tensor, token_M: Tensor, size_E: Tensor
+) -> Float[Tensor, "N D"]:
+    """All experts at once, by torch's grouped matrix multiply."""
+    ends_E = size_E.cumsum(0, dtype=torch.int32)
+    gate_MF, up_MF = F.grouped_mm(x_ND.index_select(0, token_M), gate_up.mT, offs=ends_E).chunk(2, dim=-1)
+    out_MD = F.grouped_mm(F.silu(gate_MF) * up_MF * weights_M1, down.mT, offs=ends_E)
+    return torch.zeros_like(x_ND).index_add(0, token_M, out_MD)
+
+
+class SlicedSwiGLU(torch.autograd.Function):
+    """The same, expert after expert, each on its slice of the sorted slots; gradients by hand.
+
+    Autograd would make a gradient of the full [E, ...] size for every single expert. Measured on two cores, forward
+    and backward: TABLE
+    """
 
     @staticmethod
-    def per_expert(rows_RI: Tensor, weight_EOI: Tensor, sizes_E: Int[Tensor, "E"]) -> Tensor:
-        return PerExpertLinear.apply(rows_RI, weight_EOI, sizes_E.tolist())
+    def forward(
+        ctx: Any, x_ND: Tensor, weights_M1: Tensor, gate_up: Tensor, down: Tensor, token_M: Tensor, sizes: list[int]
+    ) -> Tensor:
+        out_ND, gate_ups = torch.zeros_like(x_ND), []
+        for experts, slots, sizes_of in blocks(sizes):
+            token_R = token_M[slots]
+            gate_up_R = mm_each(x_ND.index_select(0, token_R), gate_up[experts].mT, sizes_of)
+            gate_RF, up_RF = gate_up_R.chunk(2, dim=-1)
+            # `down` is linear: the router's weight may come before it, where rows are shorter
+            hidden_RF = F.silu(gate_RF) * up_RF * weights_M1[slots]
+            out_ND.index_add_(0, token_R, mm_each(hidden_RF, down[experts].mT, sizes_of))
+            gate_ups.append(gate_up_R)
+        ctx.save_for_backward(x_ND, weights_M1, gate_up, down, token_M, *gate_ups)
+        ctx.sizes = sizes
+        return out_ND
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_ND: Tensor) -> tuple[Tensor | None, ...]:
+        x_ND, weights_M1, gate_up, down, token_M, *gate_ups = ctx.saved_tensors
+        grads = [torch.zeros_like(tensor) for tensor in (x_ND, weights_M1, gate_up, down)]
+        grad_x, grad_weights, grad_gate_up, grad_down = grads
+        for (experts, slots, sizes), gate_up_R in zip(blocks(ctx.sizes), gate_ups, strict=True):
+            token_R, weights_R1 = token_M[slots], weights_M1[slots]
+            gate_RF, up_RF = gate_up_R.chunk(2, dim=-1)
+            sigmoid_RF = gate_RF.sigmoid()
+            silu_RF = gate_RF * sigmoid_RF  # once more: cheaper than to keep it
+            glu_RF = silu_RF * up_RF
+
+            grad_RD = grad_ND.index_select(0, token_R)
+            outer_each(grad_RD, glu_RF * weights_R1, sizes, out=grad_down[experts])
+            grad_RF = mm_each(grad_RD, down[experts], sizes)
+            grad_weights[slots] = (grad_RF * glu_RF).sum(-1, keepdim=True)
+            grad_RF *= weights_R1
+            silu_slope_RF = sigmoid_RF + silu_RF * (1 - sigmoid_RF)
+            grad_R2F = torch.cat((grad_RF * up_RF * silu_slope_RF, grad_RF * silu_RF), dim=-1)
+            outer_each(grad_R2F, x_ND.index_select(0, token_R), sizes, out=grad_gate_up[experts])
+            grad_x.index_add_(0, token_R, mm_each(grad_R2F, gate_up[experts], sizes))
+        return *grads, None, None
+
+
+def blocks(sizes: list[int], n_rows: int = 1024) -> Iterator[tuple[slice, slice, list[int]]]:
+    """Neighbouring experts by the handful, about `n_rows` slots together: their indices, their slots, slots of each.
+
+    A block's intermediate results stay in the processor's cache, and what is not a matrix multiply runs once per
+    block instead of once per expert.
+
+    >>> list(blocks([3, 0, 1, 4], n_rows=4))
+    [(slice(0, 2, None), slice(0, 3, None), [3, 0]), (slice(2, 4, None), slice(3, 8, None), [1, 4])]
+    """
+    n_experts = max(1, len(sizes) * n_rows // max(1, sum(sizes)))
+    end = 0
+    for first in range(0, len(sizes), n_experts):
+        of_block = sizes[first : first + n_experts]
+        start, end = end, end + sum(of_block)
+        if end > start:
+            yield slice(first, first + n_experts), slice(start, end), of_block
+
+
+def mm_each(rows_RI: Tensor, matrices_EIO: Tensor, sizes: list[int]) -> Float[Tensor, "R O"]:
+    """Each expert's rows times its matrix."""
+    out_RO = rows_RI.new_empty(len(rows_RI), matrices_EIO.shape[-1])
+    for size, rows, matrix, out in zip(
+        sizes, rows_RI.split(sizes), matrices_EIO.unbind(), out_RO.split(sizes), strict=True
+    ):
+        if size:
+            torch.mm(rows, matrix, out=out)
+    return out_RO
+
+
+def outer_each(grad_RO: Tensor, rows_RI: Tensor, sizes: list[int], out: Float[Tensor, "E O I"]) -> None:
+    """The gradient of each expert's matrix: the outer products of its rows and their gradients, summed."""
+    for size, grad, rows, matrix in zip(sizes, grad_RO.split(sizes), rows_RI.split(sizes), out.unbind(), strict=True):
+        if size:
+            torch.mm(grad.T, rows, out=matrix)
 
 
 class MoE(nn.Module):
@@ -148,50 +276,3 @@ class MoE(nn.Module):
         routing = self.router(x_ND)
         out = self.experts(x_ND, routing.weights_Nk, routing.chosen_Nk).view_as(x)
         return out if self.shared is None else out + self.shared(x)
-
-
-@contextmanager
-def record_routing(model: nn.Module) -> Iterator[list[Routing]]:
-    """Collect what every router of `model` decides, in the order of the layers, while the block runs.
-
-    Gradients flow through what is collected, so a balancing loss can be made of it.
-    """
-    routings: list[Routing] = []
-    hooks = [
-        module.register_forward_hook(lambda _router, _inputs, routing: routings.append(routing))
-        for module in model.modules()
-        if isinstance(module, Router)
-    ]
-    try:
-        yield routings
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def expert_load(routing: Routing) -> Float[Tensor, "E"]:
-    """Each expert's share of the N * top_k slots; 1 / E everywhere when the load is even."""
-    counts_E = torch.bincount(routing.chosen_Nk.flatten(), minlength=routing.scores_NE.shape[-1])
-    return counts_E / routing.chosen_Nk.numel()
-
-
-def balance_loss(routing: Routing) -> Float[Tensor, ""]:
-    """E times the sum over experts of load times mean score: 1 when even, up to E when one expert has everything.
-
-    Switch Transformer (arXiv 2101.03961, equations 4 to 6). The load is counted and has no gradient; the score has one,
-    and falls for experts that have too much. Sigmoid scores are made to sum to 1 first (DeepSeek-V3, arXiv
-    2412.19437, equations 17 to 20). transformers' `load_balancing_loss_func` gives `top_k` times this number.
-    """
-    shares_NE = routing.scores_NE / routing.scores_NE.sum(-1, keepdim=True)
-    return shares_NE.shape[-1] * (expert_load(routing) * shares_NE.mean(0)).sum()
-
-
-def z_loss(routing: Routing) -> Float[Tensor, ""]:
-    """Mean over tokens of logsumexp(logits) squared: keeps logits small (ST-MoE, arXiv 2202.08906, equation 5)."""
-    return routing.logits_NE.logsumexp(-1).square().mean()
-
-
-@torch.no_grad()
-def update_bias(router: Router, load_E: Float[Tensor, "E"], step_size: float) -> None:
-    """Raise the selection bias of experts below the even load and lower it above (DeepSeek-V3, section 2.1.2)."""
-    router.bias += step_size * torch.sign(1 / len(load_E) - load_E)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from racecourse.learn.widgets.attention import attention_explorer
 from racecourse.learn.widgets.expert_load import expert_load_explorer
 from racecourse.learn.widgets.fits import fits_explorer
+from racecourse.learn.widgets.isoflop import isoflop_explorer
 from racecourse.learn.widgets.routing import routing_explorer
 from racecourse.learn.widgets.sampling import sampling_explorer
 
@@ -22,5 +23,6 @@ WIDGETS: dict[str, Callable[[], Widget]] = {
     "attention": attention_explorer,
     "sampling": sampling_explorer,
     "expert_load": expert_load_explorer,
+    "isoflop": isoflop_explorer,
     "routing": routing_explorer,
 }
