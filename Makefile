@@ -9,10 +9,10 @@ export TORCH
 LAB_FLAGS := --port $(PORT) $(if $(HEADLESS),--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test lab test test-all build execute bench lint lock doctor clean
+.PHONY: help setup setup-test lab test test-all build execute checkpoints bench lint lock doctor clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
 
 lab: setup  ## set everything up and open JupyterLab on lesson 00
 	@$(VENV)/racecourse lab $(LAB_FLAGS)
@@ -34,6 +34,12 @@ build: setup  ## build lessons/, solutions/ and exercises/ from sources/; run th
 
 execute: setup  ## build, and run every lesson again at full settings
 	$(VENV)/racecourse build --execute
+
+checkpoints: setup  ## train the models again that come with the course, and the runs that lessons show as recorded (an hour)
+	$(VENV)/python -m racecourse.scaling.checkpoints
+	rm -f utils/racecourse/scaling/data/ladder.json utils/racecourse/scaling/data/arms.json
+	$(VENV)/python -m racecourse.scaling.ladder
+	$(VENV)/python -m racecourse.scaling.arms
 
 bench: setup  ## run what is in benchmarks/ and print the tables
 	$(VENV)/racecourse bench

@@ -187,13 +187,13 @@ class SlicedSwiGLU(torch.autograd.Function):
         ctx: Any, x_ND: Tensor, weights_M1: Tensor, gate_up: Tensor, down: Tensor, token_M: Tensor, sizes: list[int]
     ) -> Tensor:
         out_ND, gate_ups = torch.zeros_like(x_ND), []
-        for experts, slots, sizes_of in blocks(sizes):
-            token_R = token_M[slots]
-            gate_up_R = mm_each(x_ND.index_select(0, token_R), gate_up[experts].mT, sizes_of)
+        for block in blocks(sizes):
+            token_R = token_M[block.slots]
+            gate_up_R = mm_each(x_ND.index_select(0, token_R), gate_up.mT, block)
             gate_RF, up_RF = gate_up_R.chunk(2, dim=-1)
             # `down` is linear: the router's weight may come before it, where rows are shorter
-            hidden_RF = F.silu(gate_RF) * up_RF * weights_M1[slots]
-            out_ND.index_add_(0, token_R, mm_each(hidden_RF, down[experts].mT, sizes_of))
+            hidden_RF = F.silu(gate_RF) * up_RF * weights_M1[block.slots]
+            out_ND.index_add_(0, token_R, mm_each(hidden_RF, down.mT, block))
             gate_ups.append(gate_up_R)
         ctx.save_for_backward(x_ND, weights_M1, gate_up, down, token_M, *gate_ups)
         ctx.sizes = sizes
@@ -205,59 +205,64 @@ class SlicedSwiGLU(torch.autograd.Function):
         x_ND, weights_M1, gate_up, down, token_M, *gate_ups = ctx.saved_tensors
         grads = [torch.zeros_like(tensor) for tensor in (x_ND, weights_M1, gate_up, down)]
         grad_x, grad_weights, grad_gate_up, grad_down = grads
-        for (experts, slots, sizes), gate_up_R in zip(blocks(ctx.sizes), gate_ups, strict=True):
-            token_R, weights_R1 = token_M[slots], weights_M1[slots]
+        for block, gate_up_R in zip(blocks(ctx.sizes), gate_ups, strict=True):
+            token_R, weights_R1 = token_M[block.slots], weights_M1[block.slots]
             gate_RF, up_RF = gate_up_R.chunk(2, dim=-1)
             sigmoid_RF = gate_RF.sigmoid()
             silu_RF = gate_RF * sigmoid_RF  # once more: cheaper than to keep it
             glu_RF = silu_RF * up_RF
 
             grad_RD = grad_ND.index_select(0, token_R)
-            outer_each(grad_RD, glu_RF * weights_R1, sizes, out=grad_down[experts])
-            grad_RF = mm_each(grad_RD, down[experts], sizes)
-            grad_weights[slots] = (grad_RF * glu_RF).sum(-1, keepdim=True)
+            outer_each(grad_RD, glu_RF * weights_R1, block, out_EOI=grad_down)
+            grad_RF = mm_each(grad_RD, down, block)
+            grad_weights[block.slots] = (grad_RF * glu_RF).sum(-1, keepdim=True)
             grad_RF *= weights_R1
             silu_slope_RF = sigmoid_RF + silu_RF * (1 - sigmoid_RF)
             grad_R2F = torch.cat((grad_RF * up_RF * silu_slope_RF, grad_RF * silu_RF), dim=-1)
-            outer_each(grad_R2F, x_ND.index_select(0, token_R), sizes, out=grad_gate_up[experts])
-            grad_x.index_add_(0, token_R, mm_each(grad_R2F, gate_up[experts], sizes))
+            outer_each(grad_R2F, x_ND.index_select(0, token_R), block, out_EOI=grad_gate_up)
+            grad_x.index_add_(0, token_R, mm_each(grad_R2F, gate_up, block))
         return *grads, None, None
 
 
-def blocks(sizes: list[int], n_rows: int = 1024) -> Iterator[tuple[slice, slice, list[int]]]:
-    """Neighbouring experts by the handful, about `n_rows` slots together: their indices, their slots, slots of each.
+class Block(NamedTuple):
+    """Some experts and their slots, which stand side by side."""
+
+    slots: slice
+    experts: list[int]
+    sizes: list[int]  # slots of each of these experts
+
+
+def blocks(sizes: list[int], n_slots: int = 1024) -> Iterator[Block]:
+    """Deal the experts that have slots into blocks of about `n_slots` together.
 
     A block's intermediate results stay in the processor's cache, and what is not a matrix multiply runs once per
     block instead of once per expert.
 
-    >>> list(blocks([3, 0, 1, 4], n_rows=4))
-    [(slice(0, 2, None), slice(0, 3, None), [3, 0]), (slice(2, 4, None), slice(3, 8, None), [1, 4])]
+    >>> [(block.experts, block.slots) for block in blocks([3, 0, 1, 4], n_slots=4)]
+    [([0, 2], slice(0, 4, None)), ([3], slice(4, 8, None))]
     """
-    n_experts = max(1, len(sizes) * n_rows // max(1, sum(sizes)))
+    busy = [expert for expert, size in enumerate(sizes) if size]
+    n_experts = max(1, round(len(busy) * n_slots / max(1, sum(sizes))))
     end = 0
-    for first in range(0, len(sizes), n_experts):
-        of_block = sizes[first : first + n_experts]
+    for first in range(0, len(busy), n_experts):
+        experts = busy[first : first + n_experts]
+        of_block = [sizes[expert] for expert in experts]
         start, end = end, end + sum(of_block)
-        if end > start:
-            yield slice(first, first + n_experts), slice(start, end), of_block
+        yield Block(slice(start, end), experts, of_block)
 
 
-def mm_each(rows_RI: Tensor, matrices_EIO: Tensor, sizes: list[int]) -> Float[Tensor, "R O"]:
+def mm_each(rows_RI: Tensor, matrices_EIO: Tensor, block: Block) -> Float[Tensor, "R O"]:
     """Each expert's rows times its matrix."""
     out_RO = rows_RI.new_empty(len(rows_RI), matrices_EIO.shape[-1])
-    for size, rows, matrix, out in zip(
-        sizes, rows_RI.split(sizes), matrices_EIO.unbind(), out_RO.split(sizes), strict=True
-    ):
-        if size:
-            torch.mm(rows, matrix, out=out)
+    for expert, rows, out in zip(block.experts, rows_RI.split(block.sizes), out_RO.split(block.sizes), strict=True):
+        torch.mm(rows, matrices_EIO[expert], out=out)
     return out_RO
 
 
-def outer_each(grad_RO: Tensor, rows_RI: Tensor, sizes: list[int], out: Float[Tensor, "E O I"]) -> None:
+def outer_each(grad_RO: Tensor, rows_RI: Tensor, block: Block, *, out_EOI: Tensor) -> None:
     """The gradient of each expert's matrix: the outer products of its rows and their gradients, summed."""
-    for size, grad, rows, matrix in zip(sizes, grad_RO.split(sizes), rows_RI.split(sizes), out.unbind(), strict=True):
-        if size:
-            torch.mm(grad.T, rows, out=matrix)
+    for expert, grad, rows in zip(block.experts, grad_RO.split(block.sizes), rows_RI.split(block.sizes), strict=True):
+        torch.mm(grad.T, rows, out=out_EOI[expert])
 
 
 class MoE(nn.Module):

@@ -57,7 +57,7 @@ def tiny(width: int) -> ModelConfig:
 
 
 def new_model(width: int, seed: int = 0) -> Transformer:
-    """An untrained rung. Weights start at 0.5 / sqrt(width), so that every matrix keeps the size of what it is given."""
+    """An untrained rung. Weights start at 0.5 / sqrt(width): every matrix then keeps the size of what it is given."""
     import torch
 
     from racecourse.models.transformer import Transformer
@@ -69,7 +69,7 @@ def new_model(width: int, seed: int = 0) -> Transformer:
 
 
 def recipe(width: int, n_tokens: int, seed: int = 0) -> TrainConfig:
-    """How one rung is trained. Each run decays to its own end: a run cut short would still have a high learning rate."""
+    """How one rung is trained. Each run decays to its own end: a run cut short still has a high learning rate."""
     from racecourse.scaling.training import TrainConfig
 
     n_steps = n_tokens // (BATCH_SIZE * CONTEXT)
