@@ -16,8 +16,11 @@ from racecourse.models.moe import (
     MoE,
     Router,
     Routing,
+    SlicedSwiGLU,
     balance_loss,
+    blocks,
     expert_load,
+    grouped_swiglu,
     record_routing,
     update_bias,
     z_loss,
@@ -247,3 +250,78 @@ def test_a_top_1_weight_that_is_normalised_teaches_the_router_nothing() -> None:
 def test_bfloat16_keeps_its_dtype() -> None:
     moe = layer().to(torch.bfloat16)
     assert moe(torch.randn(5, 12, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_one_expert_alone_takes_all_tokens() -> None:
+    """Then the layer is that expert: a plain SwiGLU."""
+    experts = Experts(5, 6, 4)
+    for parameter in experts.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(50, 6)
+    gate, up = (x @ experts.gate_up[3].T).chunk(2, dim=-1)
+    expected = (F.silu(gate) * up) @ experts.down[3].T
+    torch.testing.assert_close(experts(x, torch.ones(50, 1), torch.full((50, 1), 3)), expected)
+
+
+def test_blocks_cover_every_slot_once() -> None:
+    sizes = [5, 0, 0, 9, 1, 1, 0, 2, 30, 0]
+    for n_slots in (1, 4, 10, 1000):
+        made = list(blocks(sizes, n_slots))
+        assert [slot for block in made for slot in range(block.slots.start, block.slots.stop)] == list(range(48))
+        assert {e: n for block in made for e, n in zip(block.experts, block.sizes, strict=True)} == {
+            e: n for e, n in enumerate(sizes) if n
+        }
+    assert list(blocks([0, 0])) == []
+
+
+def test_many_blocks_give_what_one_gives() -> None:
+    """3,000 slots are several blocks; a plain sum over experts, by masks, needs none."""
+    experts = Experts(16, 6, 4).double()
+    for parameter in experts.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(1500, 6, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(1500, 2, dtype=torch.float64, requires_grad=True)
+    chosen = torch.rand(1500, 16).topk(2).indices
+    share_NE = torch.zeros(1500, 16, dtype=torch.float64).scatter(1, chosen, weights)
+    gate, up = torch.einsum("nd,efd->nef", x, experts.gate_up).chunk(2, dim=-1)
+    expected = torch.einsum("ne,nef,edf->nd", share_NE, F.silu(gate) * up, experts.down)
+    assert len(list(blocks(chosen.flatten().bincount().tolist()))) > 2
+    ours = experts(x, weights, chosen)
+    torch.testing.assert_close(ours, expected)
+    wanted = [x, weights, *experts.parameters()]
+    goal = torch.randn_like(x)
+    for a, b in zip(*(torch.autograd.grad(out, wanted, goal) for out in (ours, expected)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.skipif(not hasattr(F, "grouped_mm"), reason="this torch has no grouped_mm")
+def test_the_grouped_kernel_gives_what_the_slices_give() -> None:
+    """torch's CPU has the kernel, too: the path of GPUs is compared here in float32."""
+    torch.manual_seed(0)
+    x, weights = torch.randn(40, 16, requires_grad=True), torch.rand(80, 1, requires_grad=True)
+    matrices = torch.randn(6, 16, 16, requires_grad=True), torch.randn(6, 16, 8, requires_grad=True)
+    sizes = torch.tensor([30, 0, 7, 1, 0, 42])
+    inputs = (x, weights, *matrices)
+    token = torch.randint(40, (80,))
+    outs = grouped_swiglu(*inputs, token, sizes), SlicedSwiGLU.apply(*inputs, token, sizes.tolist())
+    torch.testing.assert_close(*outs)
+    goal = torch.randn_like(x)
+    for a, b in zip(*(torch.autograd.grad(out, inputs, goal) for out in outs), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_autocast_multiplies_in_bfloat16_but_scores_in_float32() -> None:
+    moe = layer(n_shared=1)
+    x = torch.randn(20, 12)
+    plain = moe.router(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast, out = moe.router(x), moe(x)
+    assert torch.equal(cast.logits_NE, plain.logits_NE)
+    assert out.dtype == torch.bfloat16 and (out - moe(x)).abs().max() < 0.05 * moe(x).abs().max()
+    out.float().square().sum().backward()
+    assert all(p.grad.dtype == torch.float32 and p.grad.abs().sum() > 0 for p in moe.parameters())
+
+
+def test_a_router_without_bias_refuses_to_update_it() -> None:
+    with pytest.raises(ValueError, match="selection_bias=True"):
+        update_bias(Router(MoEConfig(4, 1, 4, (0,)), 8), torch.full((4,), 0.25), 0.01)

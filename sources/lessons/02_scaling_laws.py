@@ -419,8 +419,9 @@ for name in ("E", "A", "B", "alpha", "beta"):
     print(f"{name:5} {getattr(ladder.law, name):8.3f}   90 % between {low:.3f} and {high:.3f}")
 
 # %% [markdown]
-# Look at the intervals: the **constants** are known badly. E can be anything from 0 to well above 1, because from so small models nobody can see the floor. Predictions
-# are another matter, since many sets of constants draw the same curve.
+# Look at the intervals: A, B and the exponents are known badly, and yet the **curve** is known well, since many sets of constants draw nearly the
+# same one. E ended at 0, the edge of what it may be: models as small as these are so far from any floor that the ladder cannot see it. Every
+# resample says the same, so its interval is empty. That is a limit of the ladder, not a finding about language.
 #
 # ### The prediction
 #
@@ -688,7 +689,9 @@ print(text_table(["how to know the larger model's loss", "loss", "error", "token
 #
 # * The ladder spans a factor of nine in parameters and eight in text; the prediction goes 3.5 times further. Laboratories predict over factors of thousands, and are
 #   sometimes wrong.
-# * The floor E cannot be seen from so small models: the fit puts it near 0.
+# * The floor E cannot be seen from so small models: the fit puts it at 0.
+# * Look at the smallest model in the figure: more text helps it less than the law says, for the law adds what a small model costs and what little text costs, and
+#   here the two act on each other. A ladder of larger models would be fitted better, and cost more than your evening.
 # * One text, one tokenizer, one rule for the learning rate. All parameters count, the embedding too; at this size that choice changes the exponents (Pearce and Song [4]).
 # * Another version of Python has a slightly other library, and so slightly other losses.
 #

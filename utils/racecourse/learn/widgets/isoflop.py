@@ -44,7 +44,10 @@ def draw_isoflop(ax: Axes, name: str, law: Law, flops: float) -> str:
     optimum = compute_optimal(law, flops)
     n_parameters = optimum.n_parameters * np.logspace(-1.5, 1.5, 61)
     curves = {
-        f"{budget:.2g} FLOP": (n_parameters, law.loss(n_parameters=n_parameters, n_tokens=budget / 6 / n_parameters))
+        f"{budget:.2g} FLOP": (
+            n_parameters.tolist(),
+            law.loss(n_parameters=n_parameters, n_tokens=budget / 6 / n_parameters).tolist(),
+        )
         for budget in (flops / 10, flops, flops * 10)
     }
     plot_isoflop(curves, (optimum.n_parameters, optimum.loss), title=name, ax=ax)
