@@ -640,9 +640,9 @@ print(
 print("your guess:", guess_domains)
 
 # %% [markdown]
-# The first eight tokens of a row are left out, while the language is still unknown. In layer 0 the choice hangs on the
-# symbol itself: all languages look alike. In layer 1, after attention has seen the symbols before, it can hang on the language as well; how much it
-# does is the number above. In real models it is the same: experts are found to follow tokens and syntax far more than subjects (Mixtral's report found no clear pattern by topic [2]; OLMoE, finer-grained, found some [3]).
+# The first eight tokens of a row are left out, while the language is still unknown. In both layers attention has already read the symbols before,
+# so the choice can hang on the language, and it does, in the second layer more than in the first. Nobody asked the router for it. But these languages differ in
+# nothing else; real texts do. In real models experts are found to follow tokens and syntax far more than subjects (Mixtral's report found no clear pattern by topic [2]; OLMoE, finer-grained, found some [3]).
 
 # %% [markdown]
 # ## 6 · The other half of DeepSeek's trick: a small cache
