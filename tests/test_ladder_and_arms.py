@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from racecourse.models.shipped import CHECKPOINTS, shipped_names
 from racecourse.scaling import arms, count_parameters, fit, flops_per_token
-from racecourse.scaling.arms import ARMS, COARSE, CONTESTS, DENSE, FINE, LONGER, SEEDS, WIDE, arm, load_results
+from racecourse.scaling.arms import ARMS, COARSE, CONTESTS, DENSE, FINE, LONGER, SEEDS, WIDE, WIDE_FF, arm, load_results
 from racecourse.scaling.ladder import FURTHER, GRID, HELD_OUT, load_ladder, make_ladder, new_model, recipe, tiny
 
 
@@ -22,8 +22,10 @@ def test_the_contest_is_fair(contest: arms.Contest) -> None:
     for name in (LONGER, COARSE, FINE):
         assert flops[name] == pytest.approx(flops[DENSE], rel=0.05)
     assert flops[LONGER] == flops[DENSE] and flops[WIDE] > 3 * flops[DENSE]
-    for name in (FINE, WIDE):
+    for name in (FINE, WIDE, WIDE_FF):
         assert total[name] == pytest.approx(total[COARSE], rel=0.07)
+    # the mixture without its routers: one row per expert and layer
+    assert total[COARSE] - total[WIDE_FF] == contest.n_layers * 8 * contest.d_model
     assert total[COARSE] > 3.5 * total[DENSE]
     with pytest.raises(ValueError, match="no contestant 'sparse'"):
         arm("sparse", contest)
@@ -52,8 +54,14 @@ def test_the_shipped_runs_support_the_lessons_verdicts() -> None:
     for mixture in (COARSE, FINE):
         assert min(ends("facts", mixture)) > 2 * max(ends("facts", LONGER)) > 2 * max(ends("facts", DENSE))
         assert max(ends("path", mixture)) < max(ends("path", DENSE)) + 0.1
-    for contest in CONTESTS:
+    for contest in ("facts", "path"):
         assert min(ends(contest, WIDE)) > max(ends(contest, FINE) + ends(contest, COARSE))
+    assert min(ends("facts", WIDE_FF)) > max(ends("facts", FINE))
+    assert max(ends("path", WIDE_FF)) < max(ends("path", COARSE)) < min(ends("path", LONGER)) + 0.01
+    found = {name: [runs["lookup", name, seed].last.accuracy for seed in SEEDS] for name in ARMS}
+    assert all(accuracy > 0.99 or accuracy < 0.25 for ends in found.values() for accuracy in ends)  # all or nothing
+    n_found = {name: sum(accuracy > 0.9 for accuracy in ends) for name, ends in found.items()}
+    assert n_found[DENSE] == n_found[LONGER] == 3 > max(n_found[COARSE], n_found[FINE]) and n_found[WIDE_FF] == 0
 
 
 def test_results_survive_a_file(tmp_path) -> None:

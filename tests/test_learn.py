@@ -27,6 +27,7 @@ from racecourse.learn.fits import (
     weight_gb,
 )
 from racecourse.learn.ledger import JUDGEMENTS, ledger, settle
+from racecourse.learn.live import LiveFigure
 from racecourse.learn.plots import plot_fits, plot_speeds
 from racecourse.learn.widgets import WIDGETS
 
@@ -306,3 +307,34 @@ def test_the_committed_lesson_00_lies_within_the_range_that_it_prints() -> None:
     printed = "".join(line for output in outputs for line in output.get("text", []))
     share = int(re.search(r"Share of the lowest limit: (\d+)%", printed)[1])
     assert 35 <= share <= 105
+
+
+def test_a_live_figure_is_one_output_drawn_rarely_and_last_of_all_at_the_end(monkeypatch) -> None:
+    """States come once a second, drawings every third second and at the end; all in one place of the output."""
+    shown, now, drawn = [], [0.0], []
+
+    class Handle:
+        def update(self, image) -> None:
+            shown.append(image)
+
+    def display(image, display_id: bool) -> Handle:
+        assert display_id
+        shown.append(image)
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+
+    def draw(figure, state: int) -> None:
+        drawn.append(state)
+        figure.subplots().plot([0, state])
+
+    live = LiveFigure(draw, seconds=3.0, clock=lambda: now[0])
+    for second in range(8):
+        now[0] = float(second)
+        live(second)
+    assert drawn == [0, 3, 6]
+    live.finish()
+    assert drawn == [0, 3, 6, 7]
+    assert len(shown) == 4 and all(image.data[1:4] == b"PNG" for image in shown)
+    assert not matplotlib.pyplot.get_fignums()
+    assert LiveFigure(draw).finish() is None and drawn[-1] == 7  # nothing to draw is no error

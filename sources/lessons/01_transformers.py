@@ -629,14 +629,14 @@ texts = {
 }
 
 
-def evaluate(model, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
+def logits_of_both(model, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
     """Logits of your model and of the reference for the same ids, each (T, V)."""
     return model(ids_BT)[0], reference(ids_BT).logits[0]
 
 
 rows, n_agree, n_places, worst = [], 0, 0, 0.0
 for name, text in texts.items():
-    ours_TV, theirs_TV = evaluate(mine, torch.tensor([tokenizer.encode(text)], device=device))
+    ours_TV, theirs_TV = logits_of_both(mine, torch.tensor([tokenizer.encode(text)], device=device))
     gap, agree = (ours_TV - theirs_TV).abs().max().item(), ours_TV.argmax(-1) == theirs_TV.argmax(-1)
     rows.append([name, len(agree), f"{gap:.1e}", f"{theirs_TV.std():.2f}", f"{agree.float().mean():.1%}"])
     n_agree, n_places, worst = n_agree + agree.sum().item(), n_places + len(agree), max(worst, gap)
@@ -676,9 +676,9 @@ def attend_heads_in_turn(q_BHTC, k_BKSC, v_BKSC, mask_BTS, scale):
 
 
 # %%
-good_TV, theirs_TV = evaluate(mine, text_BT)
+good_TV, theirs_TV = logits_of_both(mine, text_BT)
 with swapped(attend=attend_heads_in_turn):
-    bad_TV, _ = evaluate(mine, text_BT)
+    bad_TV, _ = logits_of_both(mine, text_BT)
 
 some = torch.arange(0, theirs_TV.numel(), 997, device=device)  # every 997th of all T x V logits
 across, good, bad = (t.flatten()[some].tolist() for t in (theirs_TV, good_TV, bad_TV))

@@ -31,14 +31,16 @@ import torch
 import torch.nn.functional as F
 from IPython.display import display
 from jaxtyping import Float, Int
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from racecourse.learn import plots
 from racecourse.learn.ledger import ledger, settle
+from racecourse.learn.live import LiveFigure
 from racecourse.learn.tables import text_table
 from racecourse.models import ModelConfig, Tokenizer, generate
 from racecourse.models.moe import Routing, balance_loss, record_routing, z_loss
-from racecourse.scaling import TrainConfig, count_parameters, flops_per_token, train
+from racecourse.scaling import History, TrainConfig, count_parameters, flops_per_token, train
 from racecourse.scaling.corpora import NOT_JUDGED, TOKENIZER, Batch, FactRecall, python_corpus
 from racecourse.scaling.ladder import GRID, HELD_OUT, load_ladder, new_model, recipe, tiny, train_rung
 
@@ -54,7 +56,20 @@ def writes(model: nn.Module) -> str:
 
 model = new_model(width=64)
 print("untrained:", repr(writes(model)))
-history = train(model, corpus, recipe(64, 2**15 if session.quick else 2**19))
+settings = dataclasses.replace(recipe(64, 2**15 if session.quick else 2**19), eval_every=4 if session.quick else 16, eval_rows=128)
+
+
+def draw_losses(figure: Figure, history: History) -> None:
+    """The loss so far: of the text that is trained on, and of files that never are."""
+    losses = {"training text": history.column("train_loss"), "held-out files": history.column("loss")}
+    plots.plot_curves(history.column("step"), losses, title="A model learns Python", xlabel="step",
+                      ylabel="loss (nats per token)", ax=figure.subplots())  # fmt: skip
+
+
+live = LiveFigure(draw_losses)  # renewed every two seconds while the model trains
+history = train(model, corpus, settings, log=None, on_record=live)
+live.finish()
+print(f"Loss on held-out files: {history.records[0].loss:.2f} after {history.records[0].step} steps, {history.last.loss:.2f} after {history.last.step}.")
 print("trained: def " + writes(model))
 
 # %% [markdown]

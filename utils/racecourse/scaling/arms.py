@@ -1,8 +1,9 @@
-"""The contestants of lesson 03: a dense transformer, two mixtures of experts, and a wide dense one, on two tasks.
+"""The contestants of lesson 03: a dense transformer, two mixtures of experts, and two wide dense ones, on three tasks.
 
-The mixtures spend on each token what the dense model spends (equal active FLOPs); the wide dense model has as many
-parameters in all as the mixtures (equal total parameters); and the dense model trained for longer takes as long as the
-coarse mixture (equal wall clock). Three comparisons in one set of runs. The lesson makes those of seed 0 live;
+The mixtures spend on each token what the dense model spends (equal active FLOPs); the wide dense models have as many
+parameters in all as the mixtures (equal total parameters), one with wider feed-forward parts alone, one wider
+everywhere; and the dense model trained for longer takes as long as the coarse mixture (equal wall clock). Three
+comparisons in one set of runs. The lesson makes those of seed 0 live;
 
     python -m racecourse.scaling.arms          # half an hour on one core; goes on where it was stopped
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from racecourse.models.config import ModelConfig, MoEConfig
-from racecourse.scaling.corpora import Corpus, FactRecall, LengthTwoPath
+from racecourse.scaling.corpora import AssociativeRecall, Corpus, FactRecall, LengthTwoPath
 from racecourse.scaling.count import count_parameters
 from racecourse.scaling.training import History, TrainConfig, train
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from racecourse.models.transformer import Transformer
 
 SHIPPED = Path(__file__).parent / "data" / "arms.json"
-DENSE, LONGER, COARSE, FINE, WIDE = "dense", "dense, longer", "MoE 8, top-1", "MoE 16, top-2", "wide dense"
-ARMS = (DENSE, LONGER, COARSE, FINE, WIDE)
+DENSE, LONGER, COARSE, FINE = "dense", "dense, longer", "MoE 8, top-1", "MoE 16, top-2"
+WIDE_FF, WIDE = "wide feed-forward", "wide dense"
+ARMS = (DENSE, LONGER, COARSE, FINE, WIDE_FF, WIDE)
 SEEDS = (0, 1, 2)
 LONGER_BY = 1.3  # times the steps: what the coarse mixture's step costs in dense steps, or a little more
 FACTOR = 8  # how many times more feed-forward parameters the mixtures have in all
@@ -56,6 +58,11 @@ CONTESTS = {
         training=TrainConfig(n_steps=1000, batch_size=256, weight_decay=0.01, betas=(0.9, 0.99), bias_step=0.01,
                              eval_every=100, eval_rows=2048),
     ),
+    "lookup": Contest(
+        AssociativeRecall(n_pairs=8), d_model=64, d_ff=96,
+        training=TrainConfig(n_steps=800, batch_size=128, learning_rate=3e-3, weight_decay=0.01, bias_step=0.01,
+                             eval_every=40, eval_rows=1024),
+    ),
 }  # fmt: skip
 
 
@@ -68,6 +75,8 @@ def arm(name: str, contest: Contest) -> ModelConfig:
         widths = range(contest.d_model, 4 * contest.d_model + 1, 8)
         shapes = [_shape(contest, d_model, contest.d_ff * d_model // contest.d_model) for d_model in widths]
         return min(shapes, key=lambda shape: abs(count_parameters(shape).total - total))
+    if name == WIDE_FF:
+        return _shape(contest, contest.d_model, contest.d_ff * FACTOR)
     experts = {COARSE: (FACTOR, 1), FINE: (2 * FACTOR, 2)}.get(name)
     return _shape(contest, contest.d_model, contest.d_ff, router(contest, *experts) if experts else None)
 
