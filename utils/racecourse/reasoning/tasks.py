@@ -1,0 +1,108 @@
+"""Problems whose answers can be checked, made by a formula, as many as are wanted.
+
+Whether a problem is for training or for testing hangs on a checksum of the problem itself: whoever draws it, with
+whatever seed, the same problem is always on the same side. Left out: problems in words.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from racecourse.reasoning import verifiers
+
+TEST_SHARE = 10  # one problem in ten is for testing only
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is asked, and what the verifier has to know."""
+
+    prompt: str
+    answer: str  # one right answer; there may be others, which the task's reward accepts
+    key: str = ""  # problems with equal keys are the same one in another wording; the prompt, if empty
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_test(self) -> bool:
+        return zlib.crc32((self.key or self.prompt).encode()) % TEST_SHARE == 0
+
+
+class Task(Protocol):
+    """A kind of problem, with its verifier."""
+
+    def draw(self, rng: random.Random) -> Problem:
+        """Any problem of this kind."""
+
+    def reward(self, problem: Problem, completion: str) -> float:
+        """How good a model's text after the prompt is, 0 to 1. Never raises, whatever the text."""
+
+
+def problems(task: Task, n: int, *, split: str = "train", seed: int = 0) -> list[Problem]:
+    """`n` problems of one split; those for testing are all different.
+
+    Raises:
+        ValueError: an unknown split, or the task has fewer test problems than that.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split={split!r}: use 'train' or 'test'")
+    found: dict[str, Problem] = {}
+    drawn: list[Problem] = []
+    for problem in _stream(task, split, seed, most=1000 * n + 10_000):
+        if split == "train":
+            drawn.append(problem)
+        else:
+            found.setdefault(problem.key or problem.prompt, problem)
+        if len(drawn) + len(found) == n:
+            return drawn or list(found.values())
+    raise ValueError(f"{task} has no {n} different problems for split={split!r}; found {len(drawn) + len(found)}")
+
+
+def _stream(task: Task, split: str, seed: int, most: int) -> Iterator[Problem]:
+    rng = random.Random(f"{split} {seed}")
+    for _ in range(most):
+        problem = task.draw(rng)
+        if problem.is_test == (split == "test"):
+            yield problem
+
+
+@dataclass(frozen=True)
+class ChainedArithmetic:
+    """`3+5-2=`: one digit after another is added or subtracted, and the last digit of the result is asked for.
+
+    A text is answered by '#' and a digit. What stands before the '#' is the model's own business: thinking, if it
+    likes. Written out, the thinking is the last digit of every intermediate result.
+    """
+
+    n_operands: tuple[int, int] = (6, 6)  # fewest and most
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.n_operands[0] <= self.n_operands[1]:
+            raise ValueError(f"n_operands={self.n_operands}: two at least, and the fewest first")
+
+    def draw(self, rng: random.Random) -> Problem:
+        n = rng.randint(*self.n_operands)
+        prompt = str(rng.randrange(10)) + "".join(rng.choice("+-") + str(rng.randrange(10)) for _ in range(n - 1)) + "="
+        return Problem(prompt, running_digits(prompt)[-1])
+
+    def reward(self, problem: Problem, completion: str) -> float:
+        """1 for a text that ends in '#' and the right digit; the first '#' counts."""
+        return verifiers.exact(verifiers.after(completion, "#"), problem.answer)
+
+
+def running_digits(prompt: str) -> str:
+    """The last digit of every intermediate result, after the second operand, the third, and so on.
+
+    >>> running_digits("3+5-9=")  # 8, then -1, whose last digit modulo 10 is 9
+    '89'
+    """
+    terms = [int(term) for term in re.findall(r"[+-]?\d", prompt)]
+    total, digits = terms[0], ""
+    for term in terms[1:]:
+        total = (total + term) % 10
+        digits += str(total)
+    return digits
