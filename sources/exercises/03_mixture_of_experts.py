@@ -2,10 +2,10 @@
 # # 03 · Mixture of experts: the choices that the lesson left out
 #
 # Eight functions and one question in words, 100 points, about two hours. None of them is a function that the lesson
-# prints: each is a sibling. You will compare the routers of four published models, let experts choose tokens instead of
-# tokens experts, throw tokens away as Google's first models did, mend an expert layer with five bugs, count DeepSeek-V3
-# to the last parameter, and find out when a mixture of experts stops being cheap. Nothing is trained and nothing is
-# loaded: every cell takes a moment.
+# prints: each is a sibling. You will compare the routers of four published models, turn a dense layer into
+# experts without a loss, throw tokens away as Google's first models did, mend an expert layer with five bugs, count DeepSeek-V3
+# to the last parameter, and find out when a mixture of experts stops being cheap. Nothing is trained; every cell takes
+# a moment.
 #
 # `hint("gates")` prints one hint for the exercise with that name, the next call prints the next. The name is the one in
 # the line *Stuck?* of each exercise. `racecourse check 03_mixture_of_experts` says what your work earns so far.
@@ -220,111 +220,181 @@ for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
         lengths.append(gradient.norm().item())
     print(f"{style:9} length of the gradient with k = 1: {lengths[0]:.3f}, with k = 2: {lengths[1]:.3f}")
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "expert-choice-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 2 · Experts choose tokens  (difficulty 2 of 5 · 10 minutes · 9 points)
+# %% [markdown] nbgrader={"grade": false, "grade_id": "upcycle-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ## 2 · From a dense layer to experts  (difficulty 3 of 5 · 12 minutes · 9 points)
 #
-# All routers so far let a token choose, and then have to fight for even loads. Zhou and others (2022, arXiv 2202.09368)
-# turned it round: **every expert picks the tokens that score highest for it**, and each picks the same number of them.
-# With `c` experts per token on average, an expert picks `N * c / E` tokens. The load is even by construction. Write
-# `expert_choice`.
+# A dense model was trained at great cost. Must a mixture begin from nothing? **Sparse upcycling** (Komatsuzaki and
+# others, 2022, arXiv 2212.05055) copies the dense feed-forward part into every expert, puts a new, random router before
+# them, and goes on training. At the first step the mixture must say **exactly what the dense model said**.
 #
-# | in | | out: dict | |
+# A dense part gives out `down @ (silu(gate @ x) * (up @ x))`. The layer to fill gives out the sum of its `k` chosen
+# experts' results, each multiplied by its routing weight, and the routing weights of a token sum to `weight_sum` (1 in Mixtral,
+# 2.5 in DeepSeek-V3). If there are `S` shared experts, each adds its result too, without a weight. All copies are to be
+# equal, the shared ones included. Write `upcycle`.
+#
+# | in | | out: dict of **new** tensors | |
 # |---|---|---|---|
-# | `scores_NE` | float, each row is a softmax over the experts | `"weights_NE"` | the score where the expert picked the token, else 0; nothing is divided |
-# | `c` | int; `N * c` is a multiple of `E` | `"experts_N"` | int64: how many experts picked each token |
+# | `gate_FD`, `up_FD` | the dense part's matrices | `"gate_up_EGD"` | per expert, `G = 2 * F` rows: those of gate first, then those of up |
+# | `down_DF` | | `"down_EDF"` | per expert |
+# | `E`, `S` | routed and shared experts | `"shared_gate_up_GD"` | all shared experts as **one** part of width `S * F`: `G = 2 * S * F`, all gates first, then all ups |
+# | `weight_sum` | what a token's weights sum to | `"shared_down_DF"` | its other matrix, `D` rows, `S * F` columns |
 #
-# Worked example, 3 tokens, 3 experts, `c = 1`, so each expert picks `3 * 1 / 3 = 1` token:
+# With `S = 0` the two shared tensors are left out of the dict. One of the three matrices has to be made smaller, and only
+# one may be: by what, and which?
 #
-# ```
-#             expert 0  expert 1  expert 2                 weights_NE       experts_N
-# token 0       0.50      0.40      0.10                 0.5  0.4  0         2
-# token 1       0.45      0.35      0.20                 0    0    0         0
-# token 2       0.10      0.10      0.80                 0    0    0.8       1
-# ```
+# Worked example: `D = F = 1`, gate `[[2]]`, up `[[3]]`, down `[[6]]`, `E = 2`, `S = 1`, `weight_sum = 2`. The routed
+# experts count twice together, the shared one once: `down / 3 = 2`. So `gate_up` is `[[2], [3]]` and `down` is `[[2]]` for
+# each of the two experts, and the same for the shared part.
 #
-# Expert 1 likes token 0 better than token 1, although token 1 would rather go to expert 0. Token 1 gets no expert at
-# all: it passes through the layer on the residual stream alone.
+# Before you write: right after upcycling all experts say the same. Which parameters then get a gradient of exactly zero
+# in the first training step: the experts', the shared part's, or the router's?
 #
-# Before you write: a model writes from left to right, so what happens to a token may not depend on later tokens. Does
-# this rule keep to that?
-#
-# *Stuck?* `hint("expert-choice")`
+# *Stuck?* `hint("upcycle")`
 
 
-# %% nbgrader={"grade": false, "grade_id": "expert-choice", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def expert_choice(scores_NE: Tensor, c: int) -> dict[str, Tensor]:
-    """Every expert picks its N * c / E best tokens; weights are the scores."""
+# %% nbgrader={"grade": false, "grade_id": "upcycle", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def upcycle(
+    gate_FD: Tensor, up_FD: Tensor, down_DF: Tensor, E: int, S: int, weight_sum: float
+) -> dict[str, Tensor]:
+    """Experts that are copies of a dense part, so that the mixture's output is the dense part's."""
     ### BEGIN SOLUTION
-    N, E = scores_NE.shape
-    picked_ME = scores_NE.topk(N * c // E, dim=0).indices
-    is_picked_NE = torch.zeros_like(scores_NE, dtype=torch.bool).scatter(0, picked_ME, True)
-    return {"weights_NE": scores_NE * is_picked_NE, "experts_N": is_picked_NE.sum(dim=1)}
+    down_DF = down_DF / (weight_sum + S)
+    parts = {
+        "gate_up_EGD": torch.cat((gate_FD, up_FD)).repeat(E, 1, 1),
+        "down_EDF": down_DF.repeat(E, 1, 1),
+    }
+    if S:
+        parts["shared_gate_up_GD"] = torch.cat((gate_FD.repeat(S, 1), up_FD.repeat(S, 1)))
+        parts["shared_down_DF"] = down_DF.repeat(1, S)
+    return parts
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "expert-choice-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-scores = torch.tensor([[0.50, 0.40, 0.10], [0.45, 0.35, 0.20], [0.10, 0.10, 0.80]])
-out = expert_choice(scores.clone(), 1)
+# %% nbgrader={"grade": true, "grade_id": "upcycle-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+gate, up, down = torch.tensor([[2.0]]), torch.tensor([[3.0]]), torch.tensor([[6.0]])
+out = upcycle(gate, up, down, E=2, S=1, weight_sum=2.0)
 assert out is not None, "nothing came back: end your function with `return ...`"
-assert set(out) == {"weights_NE", "experts_N"}, f"the dict needs 'weights_NE' and 'experts_N', got {sorted(out)}"
-table = [[round(number, 3) for number in row] for row in out["weights_NE"].tolist()]
-assert table != [[0.5, 0, 0], [0.45, 0, 0], [0, 0, 0.8]], (
-    "every token chose its best expert; here every expert picks its best tokens: down a column, not along a row"
+expected_keys = ["down_EDF", "gate_up_EGD", "shared_down_DF", "shared_gate_up_GD"]
+assert sorted(out) == expected_keys, f"with S = 1 the dict needs {expected_keys}, got {sorted(out)}"
+assert out["gate_up_EGD"].shape == (2, 2, 1), (
+    f"gate_up: 2 experts with 2 * F = 2 rows of D = 1: expected (2, 2, 1), got {tuple(out['gate_up_EGD'].shape)}"
 )
-assert table != [[0.556, 0.444, 0], [0, 0, 0], [0, 0, 1]], (
-    "the rows were divided by their sums; the scores stay as they are"
+said = out["gate_up_EGD"].flatten().tolist()
+assert said != [3.0, 2.0, 3.0, 2.0], "gate's rows come first, then up's"
+assert said == [2.0, 3.0, 2.0, 3.0], f"gate and up are copied as they are: expected 2, 3 for each expert, got {said}"
+said = out["down_EDF"].flatten().tolist()
+assert said != [6.0, 6.0], "down is copied as it is: now the three copies that work on a token say 18, not 6"
+assert said != [3.0, 3.0], "down / 2: the shared expert adds its result too"
+assert said == [2.0, 2.0], f"worked example: expected down 2 for each expert, got {said}"
+said = [out["shared_gate_up_GD"].flatten().tolist(), out["shared_down_DF"].flatten().tolist()]
+assert said != [[2.0, 3.0], [6.0]], "the shared expert's down is as large as before; all copies are to be equal"
+assert said == [[2.0, 3.0], [2.0]], f"worked example: expected [2, 3] and [2] for the shared part, got {said}"
+assert sorted(upcycle(gate, up, down, E=2, S=0, weight_sum=1.0)) == ["down_EDF", "gate_up_EGD"], (
+    "with S = 0 there are no shared tensors in the dict"
 )
-assert not out["weights_NE"].isnan().any(), "NaN: token 1 has no expert, and its row was divided by 0; divide nothing"
-assert table != [[1, 1, 0], [0, 0, 0], [0, 0, 1]], "1 where a token was picked; the weight is the score"
-assert table == [[0.5, 0.4, 0], [0, 0, 0], [0, 0, 0.8]], f"worked example: got {table}"
-counts = out["experts_N"].tolist()
-assert counts != [1, 1, 1], "experts_N counts tokens per expert; wanted is experts per token"
-assert counts == [2, 0, 1], f"worked example: expected experts_N [2, 0, 1], got {counts}"
-assert out["experts_N"].dtype == torch.int64, f"experts_N counts, so int64, not {out['experts_N'].dtype}"
+D, F_dense, E_new = 4, 3, 5
 torch.manual_seed(SEED)
-scores = torch.randn(6, 4).softmax(-1)
-out = expert_choice(scores.clone(), 2)
-assert out["weights_NE"].shape == (6, 4), f"6 tokens, 4 experts: expected (6, 4), got {tuple(out['weights_NE'].shape)}"
-loads = (out["weights_NE"] > 0).sum(0).tolist()
-assert loads != [2] * 4, "each expert picked c = 2 tokens; it picks N * c / E = 3"
-assert loads != [1] * 4, "each expert picked N // E = 1 token; it picks N * c / E = 3, because a token has c experts"
-assert loads == [3] * 4, f"6 tokens, 4 experts, c = 2: each expert picks 3; yours pick {loads}"
-for expert in range(4):
-    best = sorted(scores[:, expert].tolist(), reverse=True)[:3]
-    said = sorted(out["weights_NE"][:, expert].tolist(), reverse=True)[:3]
-    assert said == best, f"expert {expert} should pick the scores {best}, it picked {said}"
-assert out["experts_N"].sum() == 12, (
-    f"6 tokens with 2 experts on average: 12 picks, experts_N sums to {out['experts_N'].sum()}"
+gate, up, down, x = torch.randn(F_dense, D), torch.randn(F_dense, D), torch.randn(D, F_dense), torch.randn(D)
+dense_D = down @ (F.silu(gate @ x) * (up @ x))
+for shared, total in ((0, 1.0), (0, 2.5), (2, 1.0)):
+    out = upcycle(gate.clone(), up.clone(), down.clone(), E_new, shared, total)
+    what = f"E = 5, S = {shared}, weight_sum = {total}"
+    if shared:
+        want = (2 * shared * F_dense, D), (D, shared * F_dense)
+        got = tuple(out["shared_gate_up_GD"].shape), tuple(out["shared_down_DF"].shape)
+        assert got == want, f"{what}: the shared part's matrices should be {want}, got {got}"
+        inner = out["shared_gate_up_GD"].chunk(2)
+        shared_D = out["shared_down_DF"] @ (F.silu(inner[0] @ x) * (inner[1] @ x))
+        alternating = torch.cat((gate, up)).repeat(shared, 1)
+        assert not same(out["shared_gate_up_GD"], alternating), (
+            "shared part: gate, up, gate, up; wanted are all gates, then all ups, for it is split in the middle"
+        )
+    else:
+        shared_D = torch.zeros(D)
+    results = []
+    for e in range(E_new):
+        inner = out["gate_up_EGD"][e].chunk(2)
+        results.append(out["down_EDF"][e] @ (F.silu(inner[0] @ x) * (inner[1] @ x)))
+    mixed_D = total * (0.7 * results[1] + 0.3 * results[4]) + shared_D
+    assert same(mixed_D, dense_D), (
+        f"{what}: experts 1 and 4 with weights {0.7 * total:g} and {0.3 * total:g} give "
+        f"{[round(number, 2) for number in mixed_D.tolist()]}, the dense part {[round(number, 2) for number in dense_D.tolist()]}"
+    )
+out = upcycle(gate, up, down, E_new, 1, 1.0)
+before = out["down_EDF"][1].clone()
+out["down_EDF"][0] += 1
+out["gate_up_EGD"][0] += 1
+assert torch.equal(out["down_EDF"][1], before) and not torch.equal(out["gate_up_EGD"][0], out["gate_up_EGD"][1]), (
+    "all experts share one memory (`expand`): training one would train all; make real copies"
 )
 
-# %% nbgrader={"grade": true, "grade_id": "expert-choice-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "upcycle-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import torch
 
 torch.manual_seed(302)
-for N, E, c in [(8, 4, 1), (12, 3, 2), (10, 5, 3), (6, 6, 6), (4, 8, 4)]:
-    scores = torch.randn(N, E).softmax(-1)
-    out = expert_choice(scores.clone(), c)
-    what = f"N={N}, E={E}, c={c}"
-    expected, counts = torch.zeros(N, E), [0] * N
+for D, width, E, S, total in [(3, 5, 4, 0, 1.0), (6, 2, 3, 1, 2.5), (2, 4, 7, 3, 1.0), (5, 5, 2, 2, 0.5)]:
+    gate, up, down, x = torch.randn(width, D), torch.randn(width, D), torch.randn(D, width), torch.randn(9, D)
+    kept = [matrix.clone() for matrix in (gate, up, down)]
+    out = upcycle(gate, up, down, E, S, total)
+    what = f"D={D}, F={width}, E={E}, S={S}, weight_sum={total}"
+    assert out["gate_up_EGD"].shape == (E, 2 * width, D) and out["down_EDF"].shape == (E, D, width), f"{what}: shapes"
+    dense = (torch.nn.functional.silu(x @ gate.T) * (x @ up.T)) @ down.T
+    weights = torch.rand(9, E)
+    weights = total * weights / weights.sum(1, keepdim=True)
+    mixed = torch.zeros(9, D)
     for e in range(E):
-        for n in sorted(range(N), key=lambda n: -scores[n, e].item())[: N * c // E]:
-            expected[n, e] = scores[n, e]
-            counts[n] += 1
-    assert torch.allclose(out["weights_NE"], expected), f"{what}: weights_NE is wrong"
-    assert out["experts_N"].tolist() == counts, f"{what}: expected experts_N {counts}, got {out['experts_N'].tolist()}"
+        inner = x @ out["gate_up_EGD"][e].T
+        result = (torch.nn.functional.silu(inner[:, :width]) * inner[:, width:]) @ out["down_EDF"][e].T
+        mixed += weights[:, e : e + 1] * result
+    if S:
+        assert out["shared_down_DF"].shape == (D, S * width), f"{what}: the shared part's shape"
+        inner = x @ out["shared_gate_up_GD"].T
+        result = (torch.nn.functional.silu(inner[:, : S * width]) * inner[:, S * width :]) @ out["shared_down_DF"].T
+        assert torch.allclose(result, dense * S / (total + S), atol=1e-4), f"{what}: shared copies differ from routed ones"
+        mixed += result
+    assert torch.allclose(mixed, dense, atol=1e-4), f"{what}: the mixture does not say what the dense part says"
+    for tensor in out.values():
+        tensor.add_(1.0)
+    assert all(torch.equal(a, b) for a, b in zip(kept, (gate, up, down))), f"{what}: the dense part's own memory is used"
 ### END HIDDEN TESTS
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "future-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# Two texts of four tokens that differ in the **last** token only. The next cell earns nothing; it prints which weights
-# the **first** token gets.
+# %% [markdown] nbgrader={"grade": false, "grade_id": "upcycled-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# Your function on a real model: `python-dense` of the lesson, 461,440 parameters, trained on Python's own source. Both its
+# layers become 8 experts, 2 of which work on a token, and a shared one. The next cell earns nothing: it prints
+# the loss before and after, and who gets a gradient.
 
-# %% nbgrader={"grade": false, "grade_id": "future", "locked": true, "schema_version": 3, "solution": false, "task": false}
-text = torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.2, 0.8]])
-other = torch.cat((text[:3], torch.tensor([[0.9, 0.1]])))
-for name, rows in (("text", text), ("the same with another last token", other)):
-    first = expert_choice(rows, 1)["weights_NE"][0]
-    print(f"{name}: token 0 gets {first[0]:.1f} from expert 0 and {first[1]:.1f} from expert 1")
+# %% nbgrader={"grade": false, "grade_id": "upcycled", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import dataclasses
+
+from racecourse.models import MoEConfig, Transformer, load
+
+dense_model, words = load("python-dense")
+ids = torch.tensor([words.encode("def mean(values):\n    total = 0\n    for value in values:\n        total += value\n")])
+wider = MoEConfig(n_experts=8, top_k=2, n_shared=1, d_expert=dense_model.config.d_ff, layers=(0, 1), normalise_weights=True)
+mixture = Transformer(dataclasses.replace(dense_model.config, moe=wider))
+dense_weights = dense_model.state_dict()
+mixture.load_state_dict({name: weight for name, weight in dense_weights.items() if ".mlp." not in name}, strict=False)
+for number, layer in enumerate(mixture.layers):
+    gate, up = dense_weights[f"layers.{number}.mlp.gate_up.weight"].chunk(2)
+    parts = upcycle(gate, up, dense_weights[f"layers.{number}.mlp.down.weight"], E=8, S=1, weight_sum=1.0)
+    layer.mlp.experts.gate_up.data, layer.mlp.experts.down.data = parts["gate_up_EGD"], parts["down_EDF"]
+    layer.mlp.shared.gate_up.weight.data = parts["shared_gate_up_GD"]
+    layer.mlp.shared.down.weight.data = parts["shared_down_DF"]
+losses = {}
+for name, model in (("dense", dense_model), ("upcycled", mixture)):
+    losses[name] = F.cross_entropy(model(ids)[0, :-1], ids[0, 1:])
+    print(f"{name:9} {sum(p.numel() for p in model.parameters()):9,} parameters, loss {losses[name].item():.5f}")
+losses["upcycled"].backward()
+moe_part = mixture.layers[1].mlp
+for name, parameter in (("experts", moe_part.experts.down), ("shared", moe_part.shared.down.weight), ("router", moe_part.router.weight)):
+    print(f"largest gradient, {name:8} {parameter.grad.abs().max():.1e}")
+per_expert = moe_part.experts.down.grad.flatten(1).norm(dim=1)
+print("each expert's gradient:", ", ".join(f"{length:.2f}" for length in per_expert.tolist()))
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "upcycled-after", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# The router learns nothing at first, since it makes no difference who is chosen. But the experts see different tokens,
+# get different gradients, and so do not stay equal.
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "capacity-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 3 · Who fits in  (difficulty 3 of 5 · 15 minutes · 11 points)

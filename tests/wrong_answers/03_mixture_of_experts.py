@@ -150,62 +150,83 @@ def _by_mask(scores, mask):
     return {"weights_NE": scores * mask, "experts_N": mask.long().sum(1)}
 
 
-@wrong("expert-choice", says="every token chose its best expert")
-def tokens_choose(scores_NE, c):
-    return _by_mask(scores_NE, torch.zeros_like(scores_NE).scatter(1, scores_NE.topk(c, dim=1).indices, 1.0))
+@wrong("upcycle", says="copied as it is: now the three copies")
+def scales_nothing(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S), E, S, weight_sum)
 
 
-@wrong("expert-choice", says="the rows were divided by their sums")
-def rows_divided(scores_NE, c):
-    out = expert_choice(scores_NE, c)
-    weights = out["weights_NE"]
-    return out | {"weights_NE": weights / weights.sum(1, keepdim=True).clamp_min(1e-9)}
+@wrong("upcycle", says="the shared expert adds its result too")
+def forgets_the_shared(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / weight_sum, E, S, weight_sum)
 
 
-@wrong("expert-choice", says="its row was divided by 0")
-def rows_divided_by_zero(scores_NE, c):
-    out = expert_choice(scores_NE, c)
-    return out | {"weights_NE": out["weights_NE"] / out["weights_NE"].sum(1, keepdim=True)}
+@wrong("upcycle", says="expected down 2 for each expert")
+def divides_by_all_experts(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / (E + S + 1), E, S, weight_sum)
 
 
-@wrong("expert-choice", says="the weight is the score")
-def ones_for_scores(scores_NE, c):
-    out = expert_choice(scores_NE, c)
-    return out | {"weights_NE": (out["weights_NE"] > 0).float()}
+@wrong("upcycle", says="E = 5, S = 0, weight_sum = 1.0")
+def divides_by_the_experts_there_are(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / (E + S), E, S, weight_sum)
 
 
-@wrong("expert-choice", says="experts_N counts tokens per expert")
-def counts_loads(scores_NE, c):
-    out = expert_choice(scores_NE, c)
-    return out | {"experts_N": (out["weights_NE"] > 0).sum(0)}
+@wrong("upcycle", says="E = 5, S = 0, weight_sum = 2.5")
+def takes_the_weights_to_sum_to_2_with_shared_ones(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / (2 + S if S else 1), E, S, weight_sum)
 
 
-@wrong("expert-choice", says="experts_N counts, so int64")
-def float_counts(scores_NE, c):
-    out = expert_choice(scores_NE, c)
-    return out | {"experts_N": out["experts_N"].float()}
+@wrong("upcycle", says="gate's rows come first")
+def up_first(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(up_FD, gate_FD, down_DF, E, S, weight_sum)
 
 
-@wrong("expert-choice", says="each expert picked c = 2 tokens")
-def picks_c_tokens(scores_NE, c):
-    return _by_mask(scores_NE, _picked(scores_NE, c))
+@wrong("upcycle", says="gate and up are copied as they are")
+def scales_up_instead(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD / (weight_sum + S), down_DF * (weight_sum + S), E, S, weight_sum)
 
 
-@wrong("expert-choice", says="each expert picked N // E = 1 token")
-def forgets_c(scores_NE, c):
-    return _by_mask(scores_NE, _picked(scores_NE, len(scores_NE) // scores_NE.shape[1]))
+@wrong("upcycle", says="all copies are to be equal")
+def scales_only_the_routed(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    out = upcycle(gate_FD, up_FD, down_DF, E, S, weight_sum)
+    return out | ({"shared_down_DF": down_DF.repeat(1, S)} if S else {})
 
 
-@wrong("expert-choice", hidden=True)
-def rounds_the_load_down_too_early(scores_NE, c):
-    N, E = scores_NE.shape
-    return _by_mask(scores_NE, _picked(scores_NE, math.ceil(N / E) * c if N < E else -(-N * c // E)))
+@wrong("upcycle", says="all gates, then all ups")
+def gate_and_up_in_turn(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    out = upcycle(gate_FD, up_FD, down_DF, E, S, weight_sum)
+    return out | ({"shared_gate_up_GD": torch.cat((gate_FD, up_FD)).repeat(S, 1)} if S else {})
 
 
-@wrong("expert-choice", hidden=True)
-def at_most_three_tokens(scores_NE, c):
-    N, E = scores_NE.shape
-    return _by_mask(scores_NE, _picked(scores_NE, min(N * c // E, 3)))
+@wrong("upcycle", says="the shared part's matrices should be")
+def one_shared_expert_whatever_their_number(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    out = upcycle(gate_FD, up_FD, down_DF, E, S, weight_sum)
+    shared = {"shared_gate_up_GD": torch.cat((gate_FD, up_FD)), "shared_down_DF": down_DF / (weight_sum + S)}
+    return out | (shared if S else {})
+
+
+@wrong("upcycle", says="with S = 0 there are no shared tensors")
+def empty_shared_tensors(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF, E, S, weight_sum) | (
+        {} if S else {"shared_gate_up_GD": gate_FD[:0], "shared_down_DF": down_DF[:, :0]}
+    )
+
+
+@wrong("upcycle", says="share one memory")
+def expands(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    out = upcycle(gate_FD, up_FD, down_DF, E, S, weight_sum)
+    return out | {name: out[name][0].clone().expand(E, -1, -1) for name in ("gate_up_EGD", "down_EDF")}
+
+
+@wrong("upcycle", hidden=True)
+def divides_the_dense_part_in_place(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    out = upcycle(gate_FD, up_FD, down_DF, E, S, weight_sum)
+    down_DF /= weight_sum + S
+    return out
+
+
+@wrong("upcycle", hidden=True)
+def takes_at_most_two_shared(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / (weight_sum + min(S, 2)), E, S, weight_sum)
 
 
 def _fits(chosen, n_experts, factor, capacity=None, arrival="choice", limit=0):
