@@ -5,6 +5,7 @@ The sets are found in sources/exercises, so a new one is held to all of this fro
 
 import ast
 import re
+import symtable
 import sys
 from functools import cache
 
@@ -254,3 +255,41 @@ def test_notebooks_of_a_set_are_valid(name: str) -> None:
     for notebook in (assignment(name).solution, assignment(name).release):
         nbformat.validate(notebook)
         assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+@every_set
+def test_a_check_rebinds_no_name_that_other_cells_read(name: str) -> None:
+    """A check runs in the learner's notebook: a `model` of its own would be everybody's model from then on."""
+    code = [cell for cell in assignment(name).solution.cells if cell.cell_type == "code"]
+    bound = {cell.id: names_bound(cell.source) for cell in code}
+    read = {cell.id: names_read(cell.source) - bound[cell.id] for cell in code}
+    given = set().union(*(bound[cell.id] for cell in code if not is_test(cell) and not is_answer(cell)))
+    given &= set().union(*read.values())
+    imported = {cell.id: names_bound(cell.source, ast.Import, ast.ImportFrom) for cell in code if is_test(cell)}
+    clashes = {cell_id: names & given for cell_id, names in imported.items() if names & given}
+    assert given and not clashes
+
+
+def names_bound(source: str, *left_out: type[ast.AST]) -> set[str]:
+    """What a cell binds at its top level, not inside its functions."""
+    names: set[str] = set()
+    for node in ast.parse(python_of(source)).body:
+        if isinstance(node, left_out):
+            continue
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        else:
+            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names
+
+
+def names_read(source: str) -> set[str]:
+    """Global names that a cell reads, at its top level or inside its functions."""
+
+    def of(table: symtable.SymbolTable, top: bool) -> set[str]:
+        found = {s.get_name() for s in table.get_symbols() if s.is_referenced() and (top or s.is_global())}
+        return found.union(*(of(child, False) for child in table.get_children()))
+
+    return of(symtable.symtable(python_of(source), "cell", "exec"), True)

@@ -1,6 +1,5 @@
 """Exercise set 01's reference answers against transformers' own modules, and what holds for this set only."""
 
-import ast
 from functools import cache
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from racecourse.grading.integrity import is_answer, is_test, python_of
 from wrong_answers import Assignment
 
 TOTALS = {"smollm2": 134_515_008, "qwq": 32_763_876_352, "qwen3": 596_049_920}
@@ -177,32 +175,3 @@ def test_another_sentence_and_layer_change_no_points() -> None:
     for exercise in found().exercises:
         for outcome in found().outcomes(exercise, variant):
             assert not outcome.error and not outcome.printed, f"{outcome.grade_id}: {outcome.message}"
-
-
-def test_a_check_rebinds_no_name_of_the_set_up() -> None:
-    """A check runs in the learner's notebook: a `model` of its own would be everybody's model from then on."""
-    given, bound = set(), {}
-    for cell in found().solution.cells:
-        if is_test(cell):
-            bound[cell.id] = names_bound(cell.source, ast.Import, ast.ImportFrom)
-        elif cell.cell_type == "code" and not is_answer(cell):
-            given |= names_bound(cell.source)
-    assert {"model", "real_layer", "LAYER", "torch"} <= given
-    given -= {"name", "tensor", "parts", "K", "n_bytes"}  # what the two printed tables leave behind
-    clashes = {cell_id: names & given for cell_id, names in bound.items() if names & given}
-    assert not clashes
-
-
-def names_bound(source: str, *left_out: type[ast.AST]) -> set[str]:
-    """What a cell binds at its top level, not inside its functions."""
-    names: set[str] = set()
-    for node in ast.parse(python_of(source)).body:
-        if isinstance(node, left_out):
-            continue
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, ast.FunctionDef):
-            names.add(node.name)
-        else:
-            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return names

@@ -1,6 +1,5 @@
 """Exercise set 02's reference answers against torch, a real model and worked algebra, and what holds for this set."""
 
-import ast
 import math
 from functools import cache
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from racecourse.grading.integrity import allowed_names, is_test, python_of
+from racecourse.grading.integrity import allowed_names
 from wrong_answers import Assignment
 
 EPOCH = {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658}
@@ -242,30 +241,3 @@ def test_an_answer_may_import_nothing_that_is_asked_for() -> None:
         "racecourse.learn.hints.hint",
         "racecourse.learn.setup.start",
     }
-
-
-def test_a_check_rebinds_no_name_of_the_set_up() -> None:
-    """A check runs in the learner's notebook: a `LAW` of its own would be everybody's from then on."""
-    given, bound = set(), {}
-    for cell in found().solution.cells:
-        if is_test(cell):
-            bound[cell.id] = names_bound(cell.source, ast.Import, ast.ImportFrom)
-        elif cell.cell_type == "code" and cell.id != "table-549":
-            given |= names_bound(cell.source)
-    assert {"LAW", "near", "same", "PAD", "Successors", "cheapest", "torch"} <= given
-    assert not {cell_id: names & given for cell_id, names in bound.items() if names & given}
-
-
-def names_bound(source: str, *left_out: type[ast.AST]) -> set[str]:
-    """What a cell binds at its top level, not inside its functions."""
-    names: set[str] = set()
-    for node in ast.parse(python_of(source)).body:
-        if isinstance(node, left_out):
-            continue
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        else:
-            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return names

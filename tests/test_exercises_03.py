@@ -1,6 +1,5 @@
 """Exercise set 03's reference answers against transformers' own modules, and what holds for this set only."""
 
-import ast
 import math
 from functools import cache
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from racecourse.grading.integrity import is_test, python_of
+from racecourse.grading.integrity import python_of
 from test_count import PUBLISHED, active_by_loop, meta_parameters, part_of, published_parameters, random_config
 from wrong_answers import Assignment
 
@@ -336,31 +335,3 @@ def test_the_meter_counts_storage_and_not_views() -> None:
     with meter:
         F.relu(torch.zeros(7, 9).double())
     assert meter.largest == 63
-
-
-def test_a_check_rebinds_no_name_of_the_set_up() -> None:
-    """A check runs in the learner's notebook: a `weights` of its own would be everybody's from then on."""
-    given, bound = set(), {}
-    for cell in found().solution.cells:
-        if is_test(cell):
-            bound[cell.id] = names_bound(cell.source, ast.Import, ast.ImportFrom)
-        elif cell.cell_type == "code" and (cell.id.startswith("moe-") or cell.id in ("setup", "boxed-bugs-given")):
-            given |= names_bound(cell.source)  # the tables that are printed later use only what they make
-    assert {"session", "same", "random_experts", "Meter", "SEED", "torch", "boxed_experts_with_bugs"} <= given
-    clashes = {cell_id: names & given for cell_id, names in bound.items() if names & given}
-    assert not clashes
-
-
-def names_bound(source: str, *left_out: type[ast.AST]) -> set[str]:
-    """What a cell binds at its top level, not inside its functions."""
-    names: set[str] = set()
-    for node in ast.parse(python_of(source)).body:
-        if isinstance(node, left_out):
-            continue
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        else:
-            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return names
