@@ -10,14 +10,15 @@ Shape legend: P prompts, G samples of each (a group), B = P * G rows, T tokens o
 
 from __future__ import annotations
 
-import math
+import copy
+import dataclasses
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -195,3 +196,236 @@ def token_logprobs(
     with torch.no_grad():
         entropy_RT = -(all_RTV.exp() * all_RTV).sum(-1)
     return logprobs_RT, entropy_RT
+
+
+# ------------------------------------------------------------------------------------------------------------ the loop
+
+
+@dataclass(frozen=True)
+class GRPOConfig:
+    """One run. The defaults are those of lesson 05."""
+
+    n_steps: int = 60
+    n_prompts: int = 32  # P
+    group_size: int = 8  # G
+    max_new_tokens: int = 16
+    temperature: float = 1.0
+    learning_rate: float = 3e-4
+    warmup_steps: int = 0
+    clip_norm: float = 1.0
+    scale_by_std: bool = True
+    normalise: str = "token"  # "sequence", "token" or "constant"
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    n_updates: int = 1  # optimiser steps per batch of rollouts; with 1 the ratio is 1
+    kl_weight: float = 0.0  # pulls towards the model that the run began with
+    resample: int = 0  # DAPO's dynamic sampling: draw other prompts for groups without signal, so many times at most
+    rows_at_once: int = 1024  # of a forward and backward pass: fewer need less memory
+    eval_every: int = 10  # steps
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.group_size < 2:
+            raise ValueError(f"group_size={self.group_size}: an answer is compared with others of its group; use 2 or more")
+        if self.normalise not in ("sequence", "token", "constant"):
+            raise ValueError(f"normalise={self.normalise!r}: use 'sequence', 'token' or 'constant'")
+
+
+@dataclass
+class Step:
+    """One step of the run, from its rollouts."""
+
+    step: int
+    seconds: float  # since the start, evaluations left out
+    generation_seconds: float  # of these, spent writing answers
+    reward: float  # mean over the rollouts
+    length: float  # tokens per answer
+    entropy: float  # nats per written token
+    signal: float  # share of groups that taught something
+    kl: float  # k3 to the first model, where it is asked for; else 0
+
+
+@dataclass
+class Evaluation:
+    """How the policy does on held-out problems."""
+
+    step: int
+    accuracy: float  # mean true reward at temperature 1
+    greedy: float  # at temperature 0
+    length: float  # tokens per answer at temperature 1
+    pass_at_8: float
+    examples: list[list[str]]  # prompt and answer, a few
+
+
+@dataclass
+class History:
+    """What a run did."""
+
+    steps: list[Step] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    def column(self, name: str) -> list[float]:
+        """One field of all evaluations, or of all steps where it is a field of those."""
+        rows: Sequence[Any] = self.evaluations if name in Evaluation.__dataclass_fields__ else self.steps
+        return [getattr(row, name) for row in rows]
+
+
+Reward = Callable[[Problem, str], float]
+
+
+def grpo(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    task: Task,
+    config: GRPOConfig,
+    *,
+    reward: Reward | None = None,
+    judge: Callable[[Transformer], Evaluation] | None = None,
+    log: Callable[[str], None] | None = print,
+    on_evaluation: Callable[[History], None] | None = None,
+) -> History:
+    """Train `model` in place by reward alone, on training problems of `task`.
+
+    `reward(problem, text)` is what is trained on, the task's own if not given; another one (random, length, leaky) makes
+    a control. `judge` measures before the first step, every `eval_every` steps and at the end; see `judge_on`.
+    """
+    reward = reward or task.reward
+    device = next(model.parameters()).device
+    trained = [p for p in model.parameters() if p.requires_grad] or list(model.requires_grad_(True).parameters())
+    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    first = copy.deepcopy(model).eval().requires_grad_(False) if config.kl_weight else None
+    history, seconds = History(), 0.0
+
+    def look(step: int) -> None:
+        if judge is not None:
+            history.evaluations.append(dataclasses.replace(judge(model), step=step))
+            if log is not None:
+                log(line(history, config))
+            if on_evaluation is not None:
+                on_evaluation(history)
+
+    look(0)
+    for step in range(config.n_steps):
+        started = time.perf_counter()
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1))
+        asked, rollout, rewards_PG = write_and_score(model, tokenizer, task, reward, config, step)
+        generation_seconds = time.perf_counter() - started
+        advantages_B = group_advantages(rewards_PG, config.scale_by_std).flatten().to(device)
+        entropy, kl = update(model, optimizer, rollout, advantages_B, config, first)
+        seconds += time.perf_counter() - started
+        lengths = [sample.n_tokens for sample in rollout.samples]
+        history.steps.append(
+            Step(step + 1, seconds, generation_seconds, rewards_PG.mean().item(), sum(lengths) / len(lengths), entropy,
+                 has_signal(rewards_PG).float().mean().item(), kl)
+        )  # fmt: skip
+        if (step + 1) % config.eval_every == 0 or step + 1 == config.n_steps:
+            look(step + 1)
+    model.eval().requires_grad_(False)
+    return history
+
+
+def write_and_score(
+    model: Transformer, tokenizer: Tokenizer, task: Task, reward: Reward, config: GRPOConfig, step: int
+) -> tuple[list[Problem], Rollout, Float[Tensor, "P G"]]:
+    """Answers to the step's problems and their rewards; with `resample`, groups without signal are asked anew."""
+    model.eval()
+    asked = problems(task, config.n_prompts, seed=hash_of(config.seed, step))
+    for attempt in range(config.resample + 1):
+        prompts = [problem.prompt for problem in asked for _ in range(config.group_size)]
+        rollout = roll_out(model, tokenizer, prompts, max_new_tokens=config.max_new_tokens,
+                           temperature=config.temperature, seed=hash_of(config.seed, step, attempt))  # fmt: skip
+        scores = [reward(asked[row // config.group_size], sample.text) for row, sample in enumerate(rollout.samples)]
+        rewards_PG = torch.tensor(scores, dtype=torch.float32).view(config.n_prompts, config.group_size)
+        silent = (~has_signal(rewards_PG)).nonzero()[:, 0].tolist()
+        if attempt == config.resample or not silent:
+            break
+        fresh = problems(task, len(silent), seed=hash_of(config.seed, step, attempt, 1))
+        for place, problem in zip(silent, fresh, strict=True):
+            asked[place] = problem
+    return asked, rollout, rewards_PG
+
+
+def update(
+    model: Transformer, optimizer: torch.optim.Optimizer, rollout: Rollout, advantages_B: Float[Tensor, "B"],
+    config: GRPOConfig, first: Transformer | None,
+) -> tuple[float, float]:  # fmt: skip
+    """`n_updates` optimiser steps on one batch of rollouts. Returns entropy and KL per written token, before them."""
+    n_rows, mask_BT = len(advantages_B), rollout.mask_BT
+    parts = [slice(i, i + config.rows_at_once) for i in range(0, n_rows, config.rows_at_once)]
+    old: list[Tensor] = []
+    entropy = kl = 0.0
+    for number in range(config.n_updates):
+        optimizer.zero_grad()
+        for i, part in enumerate(parts):
+            logprobs_RT, entropy_RT = token_logprobs(model, rollout, part, config.temperature)
+            if number == 0:
+                old.append(logprobs_RT.detach())
+            reference = None
+            if first is not None:
+                with torch.no_grad():
+                    reference, _ = token_logprobs(first, rollout, part, config.temperature)
+            loss = grpo_loss(
+                logprobs_RT, old[i], advantages_B[part], mask_BT[part], ref_logprobs_BT=reference,
+                clip_low=config.clip_low, clip_high=config.clip_high, kl_weight=config.kl_weight,
+                normalise=config.normalise, max_tokens=config.max_new_tokens,
+            )  # fmt: skip
+            share = (mask_BT[part].sum() / mask_BT.sum()) if config.normalise == "token" else len(mask_BT[part]) / n_rows
+            (loss * share).backward()
+            if number == 0:
+                entropy += (entropy_RT * mask_BT[part]).sum().item()
+                if reference is not None:
+                    kl += (kl_k3(logprobs_RT.detach(), reference) * mask_BT[part]).sum().item()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+        optimizer.step()
+    n_tokens = int(mask_BT.sum())
+    return entropy / n_tokens, kl / n_tokens
+
+
+def judge_on(
+    task: Task, tokenizer: Tokenizer, *, n_problems: int = 200, n_samples: int = 16, max_new_tokens: int = 16,
+    prefix: str = "", seed: int = 1,
+) -> Callable[[Transformer], Evaluation]:  # fmt: skip
+    """A judge for `grpo`: accuracy on held-out problems, always the same ones, by the task's own verifier.
+
+    `prefix` is put behind every prompt and counts as part of the answer: "#" forces an answer without thinking.
+    """
+    held_out = problems(task, n_problems, split="test", seed=seed)
+    prompts = [problem.prompt + prefix for problem in held_out]
+
+    def right(samples: list[list[Sample]]) -> list[list[float]]:
+        return [[task.reward(problem, prefix + sample.text) for sample in row]
+                for problem, row in zip(held_out, samples, strict=True)]  # fmt: skip
+
+    def judge(model: Transformer) -> Evaluation:
+        model.eval()
+        drawn = draw(model, tokenizer, prompts, n_samples=n_samples, max_new_tokens=max_new_tokens, seed=seed)
+        greedy = draw(model, tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=0.0)
+        scores = right(drawn)
+        n_correct = [sum(score == 1 for score in row) for row in scores]
+        k = min(8, n_samples)
+        return Evaluation(
+            step=0,
+            accuracy=sum(map(sum, scores)) / (n_problems * n_samples),
+            greedy=sum(map(sum, right(greedy))) / n_problems,
+            length=sum(sample.n_tokens for row in drawn for sample in row) / (n_problems * n_samples),
+            pass_at_8=sum(pass_at_k(n_samples=n_samples, n_correct=c, k=k) for c in n_correct) / n_problems,
+            examples=[[prompt, row[0].text] for prompt, row in zip(prompts[:3], drawn[:3], strict=True)],
+        )
+
+    return judge
+
+
+def hash_of(*numbers: int) -> int:
+    """One seed that depends on all the numbers."""
+    return zlib.crc32(repr(numbers).encode())
+
+
+def line(history: History, config: GRPOConfig) -> str:
+    """The last evaluation in one line of text."""
+    e = history.evaluations[-1]
+    seconds = history.steps[-1].seconds if history.steps else 0.0
+    return (
+        f"step {e.step:>4} of {config.n_steps}  {seconds:>4.0f} s  held out: {e.accuracy:.1%} right at temperature 1, "
+        f"{e.greedy:.1%} greedy, {e.length:.1f} tokens, pass@8 {e.pass_at_8:.1%}"
+    )
