@@ -1,7 +1,7 @@
 # %% [markdown] nbgrader={"grade": false, "grade_id": "moe-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # # 03 · Mixture of experts: the choices that the lesson left out
 #
-# Eight functions and one question in words, 100 points, about two hours. None of them is a function that the lesson
+# Eight functions and one question in words, 100 points, a little over two hours. None of them is a function that the lesson
 # prints: each is a sibling. You will compare the routers of four published models, turn a dense layer into
 # experts without a loss, throw tokens away as Google's first models did, mend an expert layer with five bugs, count DeepSeek-V3
 # to the last parameter, and find out when a mixture of experts stops being cheap. Nothing is trained; every cell takes
@@ -13,11 +13,12 @@
 # **Words.** An *expert* is a small feed-forward part of its own; a layer has many of them. The *router* gives each token
 # one number per expert, the *logits*, and turns them into *scores*. Each token is worked on by `k` experts; the layer's
 # output is the sum of their results, each multiplied by its *weight*. One token's wish for one expert is a *slot*: `N`
-# tokens have `N * k` slots. An expert's *load* is how many slots it gets.
+# tokens have `N * k` slots. An expert's *load* is how many slots it gets. Attention, grouped heads, rotary positions and the
+# residual stream are those of lesson 01; the latent is lesson 03's.
 #
 # **Letters for shapes**, used throughout: `N` tokens, or `B` sequences of `T` tokens; `D` width of the residual stream;
 # `E` experts; `k` experts per token; `F` width inside one expert; `H` attention heads; `C` channels per head; `L`
-# layers; `V` size of the vocabulary. A tensor's name ends in its shape: `logits_NE` has one row of `E` numbers per token.
+# layers; `V` size of the vocabulary. What else an exercise needs, such as `S` or `P`, its own table says. A tensor's name ends in its shape: `logits_NE` has one row of `E` numbers per token.
 
 # %% nbgrader={"grade": false, "grade_id": "moe-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -71,7 +72,7 @@ with Meter() as example_meter:
 print(f"the gates of 4 experts: {tuple(example_gates.shape)}; their row sums are {example_meter.largest} numbers")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gates-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 1 · Four routers  (difficulty 2 of 5 · 12 minutes · 10 points)
+# ## 1 · Four routers  (difficulty 2 of 5 · 15 minutes · 10 points)
 #
 # From `E` logits to `k` weights there is more than one way, and published models differ. Write `gates`, which knows
 # four of them and returns the weights as a full table: one column per expert, **0 for every expert that is not chosen**.
@@ -87,11 +88,12 @@ print(f"the gates of 4 experts: {tuple(example_gates.shape)}; their row sums are
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `logits_NE` | float | `gates_NE` | float, exactly `k` numbers of each row are not 0 |
+# | `logits_NE` | float; leave it as it is | `gates_NE` | float, 0 for all but the `k` chosen; gradients flow back to the logits |
 # | `k` | int, `1 <= k <= E` | | |
 # | `style` | one of the four words | | |
 #
-# Two equal logits may decide who is chosen, either is right, but never more than `k`. Logits may be in the thousands.
+# Two equal logits may decide who is chosen, either is right, but never more than `k`. In `"mixtral"` logits may be in the
+# thousands.
 #
 # Worked example: logits `[ln 6, ln 3, ln 2, ln 1]`, `k = 2`. Their softmax is `[6, 3, 2, 1] / 12`. `"olmoe"` keeps
 # `[0.5, 0.25, 0, 0]`, and the other half of the weight is lost. `"qwen3"` divides by 0.75: `[2/3, 1/3, 0, 0]`.
@@ -123,17 +125,19 @@ def gates(logits_NE: Tensor, k: int, style: str) -> Tensor:
 
 
 # %% nbgrader={"grade": true, "grade_id": "gates-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-two_tokens = torch.tensor([[6.0, 3.0, 2.0, 1.0], [2.0, 1.0, 9.0, 4.0]]).log()
-out = gates(two_tokens.clone(), 2, "olmoe")
+three_tokens = torch.tensor([[6.0, 3.0, 2.0, 1.0], [2.0, 1.0, 9.0, 4.0], [2.0, 5.0, 3.0, 8.0]]).log()
+out = gates(three_tokens.clone(), 2, "olmoe")
 assert out is not None, "nothing came back: end your function with `return ...`"
-assert out.shape != (2, 2), "that is k weights per token; wanted is a column for every expert, with 0 where not chosen"
-assert out.shape == (2, 4), f"one row per token, one column per expert: expected (2, 4), got {tuple(out.shape)}"
-assert (out[0] != 0).sum() != 4, "all four experts have a weight: keep k of them, set the others to 0"
-assert not same(out[0], torch.tensor([0.75, 0.75, 0.0, 0.0])), (
+assert out.shape != (3, 2), "that is k weights per token; wanted is a column for every expert, with 0 where not chosen"
+assert out.shape == (3, 4), f"one row per token, one column per expert: expected (3, 4), got {tuple(out.shape)}"
+assert not same(out[0], three_tokens.softmax(0)[0] * torch.tensor([1.0, 1.0, 0.0, 0.0])), (
     "the softmax ran over the tokens; it runs over the experts"
 )
+assert (out[0] != 0).sum() != 4, (
+    "all four experts of token 0 have a weight: keep its own k, set the others to 0 (`out[:, chosen]` writes to every row)"
+)
 assert not same(out[0], torch.tensor([6 / 7, 0.75, 0.0, 0.0])), "olmoe: that is a sigmoid; OLMoE's scores are a softmax"
-assert not same(out.sum(-1), torch.ones(2)), "olmoe: the weights sum to 1; OLMoE leaves them as the softmax gave them"
+assert not same(out.sum(-1), torch.ones(3)), "olmoe: the weights sum to 1; OLMoE leaves them as the softmax gave them"
 assert not same(out[1], torch.tensor([0.5625, 0.25, 0.0, 0.0])), (
     "token 1: the weights stand in order of size; each belongs into the column of its own expert, here 2 and 3"
 )
@@ -141,14 +145,16 @@ assert same(out[0], torch.tensor([0.5, 0.25, 0.0, 0.0])), f"olmoe, worked exampl
 assert same(out[1], torch.tensor([0.0, 0.0, 0.5625, 0.25])), (
     f"olmoe, token 1: softmax [2, 1, 9, 4] / 16, so expected [0, 0, 0.5625, 0.25], got {out[1].tolist()}"
 )
-out = gates(two_tokens.clone(), 2, "qwen3")
+out = gates(three_tokens.clone(), 2, "qwen3")
 assert not same(out[0], torch.tensor([0.5, 0.25, 0.0, 0.0])), "qwen3: the weights of a token are divided by their sum"
-assert not same(out.sum(0), torch.tensor([1.0, 1.0, 1.0, 1.0])), (
-    "qwen3: divided by a sum over tokens; each row sums to 1"
-)
+over_tokens = torch.tensor([0.5 + 9 / 16 + 8 / 18, 0.25 + 4 / 16 + 5 / 18]), torch.tensor([0.5, 0.25 + 5 / 18])
+for total in over_tokens:
+    assert not same(out[0, :2], torch.tensor([0.5, 0.25]) / total), (
+        "qwen3: divided by a sum over the tokens; each row sums to 1"
+    )
 assert same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), f"qwen3, worked example: got {out[0].tolist()}"
 assert same(out[1], torch.tensor([0.0, 0.0, 9 / 13, 4 / 13])), f"qwen3, token 1: got {out[1].tolist()}"
-out = gates(two_tokens.clone(), 2, "mixtral")
+out = gates(three_tokens.clone(), 2, "mixtral")
 assert not same(out[0], torch.tensor([6.0, 3.0, 1.0, 1.0]) / 11), (
     "mixtral: a logit of 0 does not remove an expert, exp(0) is 1; what is not chosen needs a logit of minus infinity"
 )
@@ -159,7 +165,7 @@ assert same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), (
     f"mixtral: expected [2/3, 1/3, 0, 0], got {out[0].tolist()}"
 )
 assert same(out[1], torch.tensor([0.0, 0.0, 9 / 13, 4 / 13])), f"mixtral, token 1: got {out[1].tolist()}"
-out = gates(two_tokens.clone(), 2, "deepseek")
+out = gates(three_tokens.clone(), 2, "deepseek")
 assert not same(out[0], torch.tensor([6 / 7, 0.75, 0.0, 0.0])), "deepseek: sigmoids, but not yet divided by their sum"
 assert not same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), "deepseek: that is a softmax; the scores are sigmoids"
 sigmoids = 6 / 7 + 3 / 4 + 2 / 3 + 1 / 2
@@ -170,6 +176,9 @@ assert same(out[0], torch.tensor([6 / 7, 3 / 4, 0.0, 0.0]) / (6 / 7 + 3 / 4)), (
     f"deepseek, worked example: expected [0.533, 0.467, 0, 0], got {out[0].tolist()}"
 )
 assert same(out[1], torch.tensor([0.0, 0.0, 0.9, 0.8]) / 1.7), f"deepseek, token 1: got {out[1].tolist()}"
+assert gates(three_tokens.clone().requires_grad_() * 1, 2, "qwen3").requires_grad, (
+    "no gradient flows back to the logits, so a router could not learn; keep to tensors, without .tolist() or .item()"
+)
 for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
     out = gates(torch.tensor([[1.0, 1.0, 1.0, 0.0]]), 2, style)
     n_chosen = int((out != 0).sum())
@@ -208,8 +217,8 @@ for N, E, k in [(5, 6, 2), (3, 7, 1), (4, 3, 3), (6, 9, 4)]:
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gates-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # The next cell earns nothing. It asks how strongly the first weight reacts to its token's logits, which is all that the
-# router can learn from. Guess first: in which rows is it 0? OLMoE's rule is older than it: the Switch Transformer, with
-# `k = 1`, keeps the softmax as it is.
+# router can learn from. Guess first: for which styles is it 0 with `k = 1`, and with `k = 2`? (The Switch Transformer, which has
+# `k = 1`, keeps the softmax as it is, as OLMoE does later.) The last line answers which two styles agree.
 
 # %% nbgrader={"grade": false, "grade_id": "gates-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
@@ -219,6 +228,8 @@ for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
         (gradient,) = torch.autograd.grad(gates(logits, k, style)[0, 0], logits)
         lengths.append(gradient.norm().item())
     print(f"{style:9} length of the gradient with k = 1: {lengths[0]:.3f}, with k = 2: {lengths[1]:.3f}")
+some = torch.randn(100, 8)
+print("qwen3 and mixtral give the same table:", same(gates(some, 3, "qwen3"), gates(some, 3, "mixtral")))
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "upcycle-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 2 · From a dense layer to experts  (difficulty 3 of 5 · 12 minutes · 9 points)
@@ -399,7 +410,7 @@ print("each expert's gradient:", ", ".join(f"{length:.2f}" for length in per_exp
 # %% [markdown] nbgrader={"grade": false, "grade_id": "capacity-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 3 · Who fits in  (difficulty 3 of 5 · 15 minutes · 11 points)
 #
-# On the chips of GShard and the Switch Transformer every expert had a box of fixed size, because a program was compiled
+# In GShard (arXiv 2006.16668) and the Switch Transformer (2101.03961) every expert had a box of fixed size, because a program was compiled
 # for fixed shapes. The **capacity** is how many slots fit into one expert's box: `ceil(factor * N * k / E)`, the even
 # load times a factor such as 1.25. What does not fit is **dropped**: that expert does not work on that token. The order,
 # as in GShard: first come the first choices of all tokens, in the order of the tokens, then the second choices, and so
@@ -457,7 +468,9 @@ assert table != [[0, 0], [0, 0], [1, 1], [0, 1]], "True where a slot was dropped
 assert table != [[1, 1], [1, 1], [0, 1], [0, 0]], (
     "both choices of token 0 were served before token 1 came; first come the first choices of all tokens"
 )
-assert table != [[1, 0], [0, 1], [0, 0], [1, 0]], "a capacity of 1: there are N * k slots to be placed, not N"
+assert table != [[1, 0], [0, 1], [0, 0], [1, 0]], (
+    "a capacity of 1: there are N * k slots to be placed, not N (or a slot was counted before it was compared)"
+)
 assert table != [[1, 1], [1, 1], [1, 1], [1, 0]], "three slots in expert 0: with a capacity of 2, places 0 and 1 exist"
 assert table != [[1, 1], [1, 1], [0, 0], [0, 0]], "token 3 lost both slots, because one did not fit; each is for itself"
 assert table == [[1, 1], [1, 1], [0, 0], [1, 0]], f"worked example: got {table}"
@@ -473,6 +486,10 @@ assert said != [1, 1, 1, 1, 1], (
     "nothing was dropped: E is 4 although only two experts were chosen, so the capacity is 2"
 )
 assert said == [1, 1, 1, 1, 0], f"5 slots, 4 experts: a capacity of 2, expected [1, 1, 1, 1, 0], got {said}"
+said = fits(five_tokens.clone(), 4, 1.25)[0][:, 0].int().tolist()
+assert said == [1, 1, 1, 1, 0], (
+    f"factor 1.25: ceil(1.25 * 5 / 4) = ceil(1.5625) = 2 places, rounded up once, expected [1, 1, 1, 1, 0], got {said}"
+)
 said = fits(five_tokens.clone(), 4, 0.5)[0][:, 0].int().tolist()
 assert said == [1, 0, 1, 0, 0], f"factor 0.5: a capacity of 1, expected [1, 0, 1, 0, 0], got {said}"
 kept, dropped = fits(five_tokens.clone(), 4, 4)
@@ -564,13 +581,23 @@ assert said != 0.9, "0.9: the scores of a token are not yet divided by their sum
 assert said != 0.75, "0.75: half of it: f has a factor E, or the sum over the experts became a mean"
 assert said != 3.0, "3.0: P is a mean over the tokens, not a sum"
 assert said != -1.5, "-1.5: the sign is wrong; the loss falls when the loads become even"
-assert said != 2.0, "2.0: that is f times f, or all weight on the chosen expert; P comes from the scores"
+assert said != 2.0, (
+    "2.0: that is f times f, or all weight on the chosen expert; P comes from the scores. Or the choices were counted in "
+    "fewer than E columns: F.one_hot needs E"
+)
 assert said == 1.5, f"worked example: expected 1.5, got {said}"
 mirrored = torch.cat((scores, scores.flip(-1)))
 said = round(sequence_loss(mirrored.clone(), torch.tensor([[[0], [0]], [[1], [1]]])).item(), 4)
-assert said != 1.0, "1.0: the batch as a whole is even, but neither sequence is; work out each one, then take the mean"
+assert said != 1.0, (
+    "1.0: the batch as a whole is even, but neither sequence is; work out each one, then take the mean. (Or the counts "
+    "still have an axis for the k choices: they should be of shape (B, E).)"
+)
 assert said != 3.0, "3.0: the sum over the two sequences; wanted is their mean"
 assert said == 1.5, f"the worked example and its mirror image in one batch: expected 1.5, got {said}"
+unlike = torch.tensor([[[0.6, 0.2], [0.1, 0.3]]])
+said = round(sequence_loss(unlike.clone(), chosen.clone()).item(), 4)
+assert said != 1.1667, "1.1667: the scores were averaged first; each token's are divided by their sum before that"
+assert said == 1.0, f"scores [0.6, 0.2] and [0.1, 0.3], both tokens in expert 0: P is 0.5, expected 1.0, got {said}"
 torch.manual_seed(SEED)
 scores = torch.rand(2, 6, 4) * 0.8 + 0.1
 even = torch.tensor([[0, 1], [2, 3], [1, 0], [3, 2], [0, 2], [1, 3]]).expand(2, 6, 2)
@@ -616,13 +643,13 @@ for B, T, E, k in [(3, 5, 4, 2), (1, 7, 6, 3), (4, 2, 5, 1), (2, 9, 3, 2)]:
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "boxed-bugs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 5 · Boxes with five bugs  (difficulty 4 of 5 · 18 minutes · 13 points)
+# ## 5 · Boxes with five bugs  (difficulty 4 of 5 · 20 minutes · 13 points)
 #
 # Multiplying matrices expert by expert is slow on a chip that likes one large product. The other way, and nearly the one
 # for which capacity was invented: lay the tokens of expert `e` into box `e`, all boxes equally large, and run all experts
 # **in one batched product**. Here nothing may be dropped, so a box has as many places as the fullest expert needs.
 #
-# The function below runs, its shapes look right, and it holds **five bugs**. Write `boxed_experts`: copy the body, find
+# The function below runs, its shapes look right, and it holds **five bugs** (`P` and the clamp that hides it are one). Write `boxed_experts`: copy the body, find
 # all five, mend them.
 #
 # | in | | out: dict | |
@@ -714,6 +741,10 @@ for expert, tokens in enumerate(lie):
     for place, token in enumerate(tokens):
         expected[expert, place, token] = 1
 assert same(out["box_EPD"], expected), "the tokens in the boxes are not as they came in, or not at places 0, 1, 2 ..."
+three = torch.eye(3, 6), torch.ones(3, 1), torch.tensor([[1], [0], [1]])
+said = boxed_experts(*three, random_experts(n_experts=2, d_model=6, d_expert=5))["box_EPD"].shape[1]
+assert said != 3, "worked example: 3 places in a box, as many as tokens; the fullest expert has 2 slots"
+assert said == 2, f"worked example: the fullest expert has 2 slots, so P = 2; got {said}"
 gate, up = (expected @ layer[name].transpose(1, 2) for name in ("gate_EFD", "up_EFD"))
 down = layer["down_EDF"].transpose(1, 2)
 assert not same(out["result_EPD"], (gate * F.silu(up)) @ down, 1e-3), (
@@ -776,19 +807,19 @@ for N, k, E, D, width in [(7, 3, 5, 4, 6), (5, 1, 3, 2, 3), (4, 2, 9, 5, 4), (6,
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "count-moe-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 6 · From a config to 671 billion  (difficulty 3 of 5 · 18 minutes · 13 points)
+# ## 6 · From a config to 671 billion  (difficulty 3 of 5 · 22 minutes · 13 points)
 #
 # "671 billion parameters, of which 37 billion work on each token" are two numbers that follow from a dozen others. Write
 # `count_moe`, which takes these others as a plain dict and counts, over all layers:
 #
 # | out | what it counts |
 # |---|---|
-# | `"attention"` | all attention matrices, and the norms inside attention: `attention_norms` numbers per layer |
+# | `"attention"` | all attention matrices, and the norms inside attention (of latents, or of queries and keys): `attention_norms` numbers per layer |
 # | `"dense"` | gate, up and down (`D × F` each) of the first `n_dense` layers, which have no experts |
 # | `"experts"` | gate, up and down (`D × F_expert` each) of the `E` routed experts of every **other** layer |
 # | `"shared"` | the same for the `S` shared experts, which work on every token |
 # | `"router"` | one vector of `D` numbers per routed expert |
-# | `"rest"` | embedding and output head, `V × D` each (never tied here); two norms of `D` per layer, one after the last |
+# | `"rest"` | embedding and output head, `V × D` each (two matrices here); two norms of `D` per layer, one after the last |
 # | `"total"` | the sum of the six above |
 # | `"active"` | what works on one token: of the routed experts `k` per layer, of everything else all |
 # | `"cache_bytes"` | what one token leaves in the cache of all layers, at `bytes` per number |
@@ -893,7 +924,9 @@ assert per_layer == 213, (
 assert out["cache_bytes"] != 216, (
     "latent cache 216: keys and values are rebuilt from the same latent; nothing is kept twice"
 )
-assert out["cache_bytes"] != 324, "latent cache 324: the latent is there once, not once per head"
+assert out["cache_bytes"] != 324, (
+    "latent cache 324: the latent is there once, not once per head; and full keys and values are not kept at all"
+)
 assert out["cache_bytes"] != 60, "latent cache 60: the rotary key is kept beside the latent"
 assert out["cache_bytes"] != 204, "latent cache 204: one rotary key of `rope` numbers serves all heads"
 assert out["cache_bytes"] == 108, (
@@ -925,11 +958,24 @@ for name, config, total, active, cached in [
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "olmoe-trap-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# Now a trap, which earns nothing. OLMoE-1B-7B's file on the hub says `intermediate_size: 1024`. The default of the class
+# Your function knows DeepSeek-V3 now. The next cell earns nothing: it counts V3, answers the guess, and shows a trap.
+# OLMoE-1B-7B's file on the hub says `intermediate_size: 1024`. The default of the class
 # that reads it is 2048, and a config that was written by hand from the other numbers takes it in silence. Would you have
 # noticed? OLMoE's makers say 6.9 billion in all and 1.3 active.
 
 # %% nbgrader={"grade": false, "grade_id": "olmoe-trap", "locked": true, "schema_version": 3, "solution": false, "task": false}
+DEEPSEEK_V3 = {
+    "V": 129280, "D": 7168, "L": 61, "H": 128, "q_rank": 1536, "kv_rank": 512, "nope": 128, "rope": 64, "v": 128,
+    "attention_norms": 2048, "n_dense": 3, "F": 18432, "E": 256, "k": 8, "S": 1, "F_expert": 2048, "bytes": 2,
+}  # fmt: skip
+MIXTRAL = {
+    "V": 32000, "D": 4096, "L": 32, "H": 32, "K": 8, "C": 128, "attention_norms": 0,
+    "n_dense": 0, "F": 0, "E": 8, "k": 2, "S": 0, "F_expert": 14336, "bytes": 2,
+}  # fmt: skip
+for model_name, config in (("DeepSeek-V3", DEEPSEEK_V3), ("Mixtral 8x7B", MIXTRAL)):
+    counted = count_moe(dict(config))
+    print(f"{model_name}: {counted['total']:,} parameters, {counted['active']:,} of them ", end="")
+    print(f"({counted['active'] / counted['total']:.1%}) work on a token; {counted['cache_bytes']:,} bytes of cache per token")
 OLMOE = {
     "V": 50304, "D": 2048, "L": 16, "H": 16, "K": 16, "C": 128, "attention_norms": 4096,
     "n_dense": 0, "F": 0, "E": 64, "k": 8, "S": 0, "F_expert": 1024, "bytes": 2,
@@ -939,7 +985,7 @@ for width in (1024, 2048):
     print(f"experts {width} wide: {counted['total'] / 1e9:.2f} billion in all, {counted['active'] / 1e9:.2f} active")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "absorbed-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 7 · Attention inside the latent  (difficulty 5 of 5 · 18 minutes · 14 points)
+# ## 7 · Attention inside the latent  (difficulty 5 of 5 · 22 minutes · 14 points)
 #
 # Latent attention caches one latent of `R` numbers per token instead of the keys and values of `H` heads. The lesson's
 # class rebuilds all keys and values from it at every step. It need not. For one head, with the matrix `U` (`C × R`) that
@@ -964,7 +1010,8 @@ for width in (1024, 2048):
 # | `key_up_HCR` | per head: latent → key | | |
 # | `value_up_HWR` | per head: latent → value | | |
 #
-# **No tensor with `H*S*C` or `H*S*W` numbers may be made**, because that is what rebuilding means. The check meters it.
+# **No tensor with `S*C` or `S*W` numbers or more may be made**: these are the rebuilt keys or values of a single head. The
+# check meters it. (`F.scaled_dot_product_attention` copies the latents once per head: do without it.)
 #
 # Worked example: `H = P = W = 1`, `C = 3`, `R = 2`. Query `[1, 0, 0]`, and `key_up` has the rows `[2 ln 3, 0]`, `[5, 5]`,
 # `[5, 5]`: in the latent space the query is `[2 ln 3, 0]`. Two tokens with the latents `[1, 0]` and `[0, 1]`: scores
@@ -1002,11 +1049,12 @@ for width, what in ((3, "sqrt(C) or sqrt(R + P)"), (2, "sqrt(R)"), (1, "nothing"
     share_0 = 1 / (1 + math.exp(-ln9 / width**0.5))
     assert said != round(8 - 4 * share_0, 3), f"scores are divided by {what}; a full key is C + P = 4 wide, so by 2"
 assert said != 6, "6: both tokens count alike; is the softmax over the S tokens?"
+assert said != 12, "12: the softmax ran over the heads; each head's weights over the S tokens sum to 1"
 assert said == 5, f"worked example: expected 5, got {said}"
 said = round(absorbed(query, no_turn + 1, two_latents, torch.tensor([[0.0], [ln9]]), key_up, value_up).item(), 3)
 assert said != 5, "the rotary part of the score is missing: turned query times rotary key"
 assert said == 6, f"a rotary part of [0, 2 ln 3] makes both scores equal, so 0.5 * 4 + 0.5 * 8 = 6; got {said}"
-H, S, C, P, R, W = 4, 64, 8, 2, 6, 5
+H, S, C, P, R, W = 4, 64, 8, 2, 3, 10
 torch.manual_seed(SEED)
 query, turned, latents, rotary = torch.randn(H, C), torch.randn(H, P), torch.randn(S, R), torch.randn(S, P)
 key_up, value_up = torch.randn(H, C, R), torch.randn(H, W, R)
@@ -1015,14 +1063,14 @@ with Meter() as sizes:
 keys = torch.cat((torch.einsum("hcr,sr->hsc", key_up, latents), rotary.expand(H, S, P)), dim=-1)
 values = torch.einsum("hwr,sr->hsw", value_up, latents)
 expected = F.scaled_dot_product_attention(torch.cat((query, turned), -1)[:, None], keys, values)[:, 0]
-assert out.shape == (H, W), f"H=4, W=5: expected (4, 5), got {tuple(out.shape)}"
+assert out.shape == (H, W), f"H=4, W=10: expected (4, 10), got {tuple(out.shape)}"
 assert not same(out, expected.mean(0).expand(H, W), 1e-3), "all heads give out the same: the mean over heads"
 assert same(out, expected, 1e-3), (
-    "random case: not what rebuilt keys and values give with H=4, S=64, C=8, P=2, R=6, W=5; is each head's own matrix used?"
+    "random case: not what rebuilt keys and values give with H=4, S=64, C=8, P=2, R=3, W=10; is each head's own matrix used?"
 )
-assert sizes.largest < H * S * W, (
-    f"right, but a tensor of {sizes.largest} numbers was made: rebuilt keys have {H * S * C}, rebuilt values {H * S * W}, "
-    f"all latents once per head {H * S * R}; the scores have {H * S}"
+assert sizes.largest < S * C, (
+    f"right, but a tensor of {sizes.largest} numbers was made. All rebuilt keys have {H * S * C}, those of one head {S * C}, "
+    f"all latents once per head {H * S * R}; nothing larger is needed than the scores, {H * S}"
 )
 
 # %% nbgrader={"grade": true, "grade_id": "absorbed-hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
@@ -1045,7 +1093,7 @@ class Largest(TorchDispatchMode):
 
 
 torch.manual_seed(307)
-for H, S, C, P, R, W in [(3, 50, 7, 4, 5, 6), (8, 120, 6, 6, 9, 4), (2, 90, 4, 2, 3, 8), (5, 1, 3, 2, 4, 3)]:
+for H, S, C, P, R, W in [(3, 50, 9, 3, 4, 8), (6, 120, 10, 3, 5, 12), (2, 90, 6, 2, 3, 8), (5, 1, 3, 2, 4, 3)]:
     q, turned, latent, rotary = torch.randn(H, C), torch.randn(H, P), torch.randn(S, R), torch.randn(S, P)
     key_up, value_up = torch.randn(H, C, R), torch.randn(H, W, R)
     with Largest() as meter:
@@ -1058,7 +1106,7 @@ for H, S, C, P, R, W in [(3, 50, 7, 4, 5, 6), (8, 120, 6, 6, 9, 4), (2, 90, 4, 2
         expected = sum(weights[s] * (value_up[h] @ latent[s]) for s in range(S))
         assert torch.allclose(out[h], expected, atol=1e-4), f"{what}: head {h} is wrong"
     if S > 1:
-        limit = min(H * S * min(C, W), H * S * R)
+        limit = S * min(C, W)
         assert meter.largest < limit, f"{what}: a tensor of {meter.largest} numbers was made; that is rebuilding"
 ### END HIDDEN TESTS
 
@@ -1132,6 +1180,9 @@ assert abs(touched - 2.734375) > 1e-9, (
 )
 assert abs(touched - 1.75) > 1e-9, "1.75: that is k = 1; a token leaves an expert alone with probability 1 - k / E"
 assert abs(touched - 3) < 1e-9, f"E = 4, k = 2, B = 2: 4 * (1 - (1/2)²) = 3 touched, got {touched!r}"
+read = experts_read(4, 2, 2, 100, 50)["bytes_per_token"]
+assert abs(read - 87.5) > 1e-6, "87.5: divided by B * k; a step makes B tokens, however many experts each has"
+assert abs(read - 175) < 1e-9, f"E = 4, k = 2, B = 2: (50 + 3 * 100) / 2 = 175 bytes per token, got {read!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "experts-read-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -1157,7 +1208,7 @@ for E, k, B, expert_bytes, other_bytes in [
 # Now put it to work. The next cell earns nothing. It compares DeepSeek-V3 with two dense models that do not exist: one
 # with as many parameters as V3 uses on each token, and one with as many as V3 has. Every parameter takes 1 byte (V3 was
 # published in 8 bits), and a dense model reads all of them in each step. Left out: the cache, which each user reads for
-# himself, and routers that are less even than assumed.
+# himself, routers that are less even than assumed, and that of the input embedding only one row per token is read.
 
 # %% nbgrader={"grade": false, "grade_id": "compare", "locked": true, "schema_version": 3, "solution": false, "task": false}
 V3_TOTAL, V3_ACTIVE = 671_026_404_352, 37_552_282_624
@@ -1169,7 +1220,7 @@ print(
     f"GFLOP per token, 2 * N     {2 * V3_ACTIVE / 1e9:11.1f}   {2 * V3_ACTIVE / 1e9:19.1f}   {2 * V3_TOTAL / 1e9:18.1f}"
 )
 print("GB of weights read per generated token:")
-for users in (1, 8, 64, 512):
+for users in (1, 8, 32, 64, 100, 512):
     moe = experts_read(256, 8, users, V3_EXPERT, V3_OTHER)
     small, large = V3_ACTIVE / users / 1e9, V3_TOTAL / users / 1e9
     print(

@@ -26,7 +26,7 @@ def only_the_chosen_weights(logits_NE, k, style):
     return gates(logits_NE, k, style).sort(dim=-1, descending=True).values[:, :k]
 
 
-@wrong("gates", says="all four experts have a weight")
+@wrong("gates", says="all four experts of token 0 have a weight")
 def keeps_every_expert(logits_NE, k, style):
     scores = logits_NE.sigmoid() if style == "deepseek" else logits_NE.softmax(-1)
     return scores / scores.sum(-1, keepdim=True)
@@ -61,7 +61,7 @@ def qwen3_like_olmoe(logits_NE, k, style):
     return gates(logits_NE, k, "olmoe" if style == "qwen3" else style)
 
 
-@wrong("gates", says="qwen3: divided by a sum over tokens")
+@wrong("gates", says="qwen3: divided by a sum over the tokens")
 def divided_over_tokens(logits_NE, k, style):
     if style != "qwen3":
         return gates(logits_NE, k, style)
@@ -341,6 +341,11 @@ def _sequence_loss(scores, chosen, normalise=True, batch=False, per_k=True, mean
     return losses.mean() if mean else losses.sum()
 
 
+@wrong("capacity", says="rounded up once")
+def rounds_up_twice(chosen_Nk, E, factor):
+    return _fits(chosen_Nk, E, factor, capacity=math.ceil(factor * math.ceil(chosen_Nk.numel() / E)))
+
+
 @wrong("sequence-loss", says="the scores of a token are not yet divided")
 def sigmoids_as_they_are(scores_BTE, chosen_BTk):
     return _sequence_loss(scores_BTE, chosen_BTk, normalise=False)
@@ -447,6 +452,21 @@ def _boxed(x, weights, chosen, w, *bugs):
     return {"box_EPD": box, "result_EPD": result, "out_ND": out}
 
 
+@wrong("sequence-loss", says="the scores were averaged first")
+def averages_before_it_divides(scores_BTE, chosen_BTk):
+    mean_BE = scores_BTE.mean(dim=1)
+    T, E = scores_BTE.shape[1:]
+    f_BE = F.one_hot(chosen_BTk, E).sum(dim=(1, 2)) * E / (chosen_BTk.shape[-1] * T)
+    return (f_BE * mean_BE / mean_BE.sum(-1, keepdim=True)).sum(-1).mean()
+
+
+@wrong("sequence-loss", says="F.one_hot needs E")
+def counts_in_too_few_columns(scores_BTE, chosen_BTk):
+    P_BE = (scores_BTE / scores_BTE.sum(-1, keepdim=True)).mean(1)
+    T, E = scores_BTE.shape[1:]
+    return (F.one_hot(chosen_BTk).sum(dim=(1, 2)) * E / (chosen_BTk.shape[-1] * T) * P_BE).sum(-1).mean()
+
+
 @wrong("boxed-bugs", says="four of them share the last place")
 def all_five(x_ND, weights_Nk, chosen_Nk, w):
     return boxed_experts_with_bugs(x_ND, weights_Nk, chosen_Nk, w)
@@ -522,7 +542,7 @@ def two_experts_per_token(x_ND, weights_Nk, chosen_Nk, w):
     return _boxed(x_ND, weights_Nk[:, :2], chosen_Nk[:, :2], w)
 
 
-@wrong("boxed-bugs", hidden=True)
+@wrong("boxed-bugs", says="as many as tokens")
 def as_many_places_as_tokens(x_ND, weights_Nk, chosen_Nk, w):
     out = boxed_experts(x_ND, weights_Nk, chosen_Nk, w)
     missing = len(x_ND) - out["box_EPD"].shape[1]
@@ -797,7 +817,7 @@ def rebuilds(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     return torch.einsum("hs,hsw->hw", weights, torch.einsum("hwr,sr->hsw", value_up_HWR, latent_SR))
 
 
-@wrong("absorbed", says="rebuilt values")
+@wrong("absorbed", says="those of one head")
 def rebuilds_the_values(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     inside = torch.einsum("hc,hcr->hr", q_HC, key_up_HCR)
     scores = inside @ latent_SR.T + turned_HP @ rotary_SP.T
@@ -825,6 +845,23 @@ def half_the_tokens_of_a_long_cache(q_HC, turned_HP, latent_SR, rotary_SP, key_u
 
 def _read(touched, B, expert_bytes, other_bytes):
     return {"touched": touched, "bytes_per_token": (other_bytes + touched * expert_bytes) / B}
+
+
+@wrong("absorbed", says="those of one head")
+def rebuilds_head_after_head(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
+    heads = []
+    for q_C, turned_P, key_up_CR, value_up_WR in zip(q_HC, turned_HP, key_up_HCR, value_up_HWR, strict=True):
+        scores_S = (latent_SR @ key_up_CR.T) @ q_C + rotary_SP @ turned_P
+        weights_S = (scores_S * (len(q_C) + len(turned_P)) ** -0.5).softmax(0)
+        heads.append(weights_S @ (latent_SR @ value_up_WR.T))
+    return torch.stack(heads)
+
+
+@wrong("absorbed", says="the softmax ran over the heads")
+def softmax_over_the_heads(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
+    scores_HS = torch.einsum("hc,hcr->hr", q_HC, key_up_HCR) @ latent_SR.T + turned_HP @ rotary_SP.T
+    weights_HS = (scores_HS * (q_HC.shape[1] + turned_HP.shape[1]) ** -0.5).softmax(0)
+    return torch.einsum("hwr,hr->hw", value_up_HWR, weights_HS @ latent_SR)
 
 
 @wrong("experts-read", says="two tokens may choose the same expert")
@@ -873,6 +910,12 @@ def experts_only(E, k, B, expert_bytes, other_bytes):
 @wrong("experts-read", says="always different")
 def picks_that_may_coincide(E, k, B, expert_bytes, other_bytes):
     return _read(E * (1 - (1 - 1 / E) ** (k * B)), B, expert_bytes, other_bytes)
+
+
+@wrong("experts-read", says="however many experts each has")
+def shared_by_slots(E, k, B, expert_bytes, other_bytes):
+    out = experts_read(E, k, B, expert_bytes, other_bytes)
+    return out | {"bytes_per_token": out["bytes_per_token"] / k}
 
 
 @wrong("experts-read", says="that is k = 1")

@@ -179,8 +179,8 @@ class SlicedSwiGLU(torch.autograd.Function):
     """The same, expert after expert, each on its slice of the sorted slots; gradients by hand.
 
     Autograd would make a gradient of the full [E, ...] size for every single expert. On two cores this is 1.1 to 2.7
-    times as fast as grouped_mm, forward and backward (8 to 256 experts, D 64 and 256: benchmarks/moe.py), mostly because
-    a block's rows stay in the cache; matrices gathered per token for one batched multiply are far slower than either.
+    times as fast as grouped_mm, forward and backward (8 to 256 experts, D 64 and 256: benchmarks/moe.py), as a
+    block's rows stay in the cache; matrices gathered per token for one batched multiply are far slower than either.
     """
 
     @staticmethod

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from racecourse.models.generation import generate_ids, pad_left
-from racecourse.reasoning.sampling import Sample, as_sample, draw, pass_at_k
+from racecourse.reasoning.sampling import Sample, as_sample, pass_at_k, sample_texts
 from racecourse.reasoning.tasks import Problem, Task, problems
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def reduce_loss(
     """One number of all tokens' losses; only tokens that the model wrote itself count.
 
     "sequence" is the mean over each row, then over rows (GRPO): a token of a long answer counts less. "token" is the
-    mean over all tokens (DAPO): a long answer counts more. "constant" divides every row's sum by `max_tokens` (Dr. GRPO):
-    neither does.
+    mean over all tokens (DAPO): a long answer counts more. "constant" divides every row's sum by `max_tokens` (Dr.
+    GRPO): neither does.
 
     Raises:
         ValueError: an unknown choice, or "constant" without `max_tokens`.
@@ -89,7 +89,7 @@ def reinforce_loss(
 
 
 def kl_k1(logprobs_BT: Float[Tensor, "B T"], ref_logprobs_BT: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-    """log p - log ref per token: its mean under p is KL(p || ref), but single values may be negative (Schulman 2020)."""
+    """log p - log ref per token: its mean under p is KL(p || ref), single values may be negative (Schulman 2020)."""
     return logprobs_BT - ref_logprobs_BT
 
 
@@ -136,7 +136,9 @@ def grpo_loss(
     per_token_BT = -clipped_objective(ratio_BT, advantages_B, clip_low, clip_high)
     if kl_weight:
         if ref_logprobs_BT is None:
-            raise ValueError(f"kl_weight={kl_weight} needs the reference model's log-probabilities: give ref_logprobs_BT")
+            raise ValueError(
+                f"kl_weight={kl_weight} needs the reference model's log-probabilities: give ref_logprobs_BT"
+            )
         per_token_BT = per_token_BT + kl_weight * kl_k3(logprobs_BT, ref_logprobs_BT)
     return reduce_loss(per_token_BT, mask_BT, normalise, max_tokens)
 
@@ -226,7 +228,9 @@ class GRPOConfig:
 
     def __post_init__(self) -> None:
         if self.group_size < 2:
-            raise ValueError(f"group_size={self.group_size}: an answer is compared with others of its group; use 2 or more")
+            raise ValueError(
+                f"group_size={self.group_size}: an answer is compared with others of its group; use 2 or more"
+            )
         if self.normalise not in ("sequence", "token", "constant"):
             raise ValueError(f"normalise={self.normalise!r}: use 'sequence', 'token' or 'constant'")
 
@@ -286,8 +290,8 @@ def grpo(
 ) -> History:
     """Train `model` in place by reward alone, on training problems of `task`.
 
-    `reward(problem, text)` is what is trained on, the task's own if not given; another one (random, length, leaky) makes
-    a control. `judge` measures before the first step, every `eval_every` steps and at the end; see `judge_on`.
+    `reward(problem, text)` is what is trained on, the task's own if not given; another one (random, length, leaky)
+    makes a control. `judge` measures before the first step, every `eval_every` steps and at the end; see `judge_on`.
     """
     reward = reward or task.reward
     device = next(model.parameters()).device
@@ -309,7 +313,7 @@ def grpo(
         started = time.perf_counter()
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1))
-        asked, rollout, rewards_PG = write_and_score(model, tokenizer, task, reward, config, step)
+        rollout, rewards_PG = write_and_score(model, tokenizer, task, reward, config, step)
         generation_seconds = time.perf_counter() - started
         advantages_B = group_advantages(rewards_PG, config.scale_by_std).flatten().to(device)
         entropy, kl = update(model, optimizer, rollout, advantages_B, config, first)
@@ -327,7 +331,7 @@ def grpo(
 
 def write_and_score(
     model: Transformer, tokenizer: Tokenizer, task: Task, reward: Reward, config: GRPOConfig, step: int
-) -> tuple[list[Problem], Rollout, Float[Tensor, "P G"]]:
+) -> tuple[Rollout, Float[Tensor, "P G"]]:
     """Answers to the step's problems and their rewards; with `resample`, groups without signal are asked anew."""
     model.eval()
     asked = problems(task, config.n_prompts, seed=hash_of(config.seed, step))
@@ -343,7 +347,7 @@ def write_and_score(
         fresh = problems(task, len(silent), seed=hash_of(config.seed, step, attempt, 1))
         for place, problem in zip(silent, fresh, strict=True):
             asked[place] = problem
-    return asked, rollout, rewards_PG
+    return rollout, rewards_PG
 
 
 def update(
@@ -370,7 +374,9 @@ def update(
                 clip_low=config.clip_low, clip_high=config.clip_high, kl_weight=config.kl_weight,
                 normalise=config.normalise, max_tokens=config.max_new_tokens,
             )  # fmt: skip
-            share = (mask_BT[part].sum() / mask_BT.sum()) if config.normalise == "token" else len(mask_BT[part]) / n_rows
+            share = (
+                (mask_BT[part].sum() / mask_BT.sum()) if config.normalise == "token" else len(mask_BT[part]) / n_rows
+            )
             (loss * share).backward()
             if number == 0:
                 entropy += (entropy_RT * mask_BT[part]).sum().item()
@@ -399,8 +405,8 @@ def judge_on(
 
     def judge(model: Transformer) -> Evaluation:
         model.eval()
-        drawn = draw(model, tokenizer, prompts, n_samples=n_samples, max_new_tokens=max_new_tokens, seed=seed)
-        greedy = draw(model, tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=0.0)
+        drawn = sample_texts(model, tokenizer, prompts, n_samples=n_samples, max_new_tokens=max_new_tokens, seed=seed)
+        greedy = sample_texts(model, tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=0.0)
         scores = right(drawn)
         n_correct = [sum(score == 1 for score in row) for row in scores]
         k = min(8, n_samples)

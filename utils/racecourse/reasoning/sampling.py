@@ -74,7 +74,9 @@ def best_of_n(candidates: Sequence[T], scores: Sequence[float]) -> T:
         ValueError: no candidates, or not one score for each.
     """
     if not candidates or len(candidates) != len(scores):
-        raise ValueError(f"{len(candidates)} candidates and {len(scores)} scores: give one score to each, and one at least")
+        raise ValueError(
+            f"{len(candidates)} candidates and {len(scores)} scores: give one score to each, and one at least"
+        )
     return candidates[max(range(len(scores)), key=lambda i: scores[i])]
 
 
@@ -86,7 +88,7 @@ class Sample(NamedTuple):
     ended: bool  # by itself, not by the limit
 
 
-def draw(
+def sample_texts(
     model: Transformer,
     tokenizer: Tokenizer,
     prompts: Sequence[str],
@@ -115,7 +117,7 @@ def as_sample(tokenizer: Tokenizer, ids: Sequence[int]) -> Sample:
     return Sample(tokenizer.decode(ids[:-1] if ended else ids), len(ids), ended)
 
 
-def draw_with_budget(
+def sample_with_budget(
     model: Transformer,
     tokenizer: Tokenizer,
     prompts: Sequence[str],
@@ -131,8 +133,8 @@ def draw_with_budget(
     """Budget forcing (s1, arXiv 2501.19393): thinking is cut after `max_thinking` tokens, or made to go on.
 
     Each of the first `n_waits` times that the model wants to stop thinking, `wait` is put in the place of
-    `end_of_thinking`, one token of the tokenizer. When the thinking is over, by itself or by force, `end_of_thinking` is
-    written and the model answers. Every call reads the text so far again; left out: keeping the cache between calls.
+    `end_of_thinking`, one token of the tokenizer. When the thinking is over, by itself or by force, `end_of_thinking`
+    is written and the model answers. Every call reads the text so far again; left out: keeping the cache between calls.
 
     Raises:
         ValueError: `end_of_thinking` is not one token, or waits are asked for without a text for them.
