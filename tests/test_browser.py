@@ -118,13 +118,18 @@ def run_all(page: Any) -> None:
     """The menu's Run All Cells; returns when no cell waits any more."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(
-        """() => {
-            const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent)
-            return prompts.some(text => /\\d/.test(text)) && !prompts.some(text => text.includes('*'))
-        }""",
-        timeout=WAIT_MS,
-    )
+    try:
+        page.wait_for_function(
+            """() => {
+                const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent)
+                return prompts.some(text => /\\d/.test(text)) && !prompts.some(text => text.includes('*'))
+            }""",
+            timeout=WAIT_MS,
+        )
+    except Exception as error:  # which cell hangs, and what the kernel is said to do
+        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+        state = page.locator(".jp-Notebook-ExecutionIndicator").first.get_attribute("data-status")
+        raise AssertionError(f"cells still run; prompts: {prompts}, kernel: {state}") from error
 
 
 # What the cell of a slider shows, without the slider's own number.
