@@ -13,7 +13,7 @@ from pathlib import Path
 
 from racecourse.models.tokenizer import Tokenizer
 from racecourse.reasoning.distill import Trace
-from racecourse.reasoning.tasks import ChainedArithmetic, problems, running_digits
+from racecourse.reasoning.tasks import ChainedArithmetic, Countdown, problems, random_steps, running_digits, written
 
 END = "<|end|>"
 CHARACTERS = "0123456789+-*()=,:;#w!?"
@@ -72,4 +72,29 @@ def chain_traces(
         if kind >= 1 - p_wait:
             thought += "w" + sloppy_digits(problem.prompt, p_wrong_again, rng)
         traces.append(Trace(problem.prompt, f"{thought}#{thought[-1] if thought else problem.answer}"))
+    return traces
+
+
+def countdown_traces(
+    n: int, *, split: str, task: Countdown | None = None, p_again: float = 0.5, most_tries: int = 4, seed: int = 0
+) -> list[Trace]:
+    """Worked examples of countdown by somebody who tries at random and soon gives up.
+
+    A try is written as `3*2=6,6+7=13`. If it hits the target, the expression is the answer. If not, another try
+    follows behind ';' with `p_again`, or the miss is answered all the same.
+    """
+    task = task or Countdown()
+    rng = random.Random(f"countdown {split} {seed}")
+    traces = []
+    for problem in problems(task, n, split=split, seed=seed):
+        tries = []
+        while True:
+            steps = random_steps(problem.data["numbers"], task.largest_result, rng)
+            if steps is None:
+                continue
+            tries.append(",".join(f"{s.left}{s.operator}{s.right}={s.result}" for s in steps))
+            hit = steps[-1].result == problem.data["target"]
+            if hit or len(tries) == most_tries or rng.random() >= p_again:
+                break
+        traces.append(Trace(problem.prompt, ";".join(tries) + "#" + written(steps)))
     return traces

@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from racecourse.reasoning import verifiers
 
@@ -106,3 +106,67 @@ def running_digits(prompt: str) -> str:
         total = (total + term) % 10
         digits += str(total)
     return digits
+
+
+@dataclass(frozen=True)
+class Countdown:
+    """`3,7,2:13=`: write an expression that uses each number once and gives the target; '#' stands before it.
+
+    Several expressions may be right, and finding one takes search. Numbers and all results on the way are between 0
+    and `largest_result`, so that a small model can do the sums.
+    """
+
+    n_numbers: int = 3
+    largest: int = 12
+    largest_result: int = 99
+
+    def draw(self, rng: random.Random) -> Problem:
+        while True:
+            numbers = [rng.randint(1, self.largest) for _ in range(self.n_numbers)]
+            steps = random_steps(numbers, self.largest_result, rng)
+            if steps is not None:
+                break
+        target = steps[-1].result
+        key = ",".join(map(str, sorted(numbers))) + f":{target}"
+        prompt = ",".join(map(str, numbers)) + f":{target}="
+        return Problem(prompt, written(steps), key, {"numbers": numbers, "target": target})
+
+    def reward(self, problem: Problem, completion: str) -> float:
+        """1 for a text whose part behind the first '#' is a right expression."""
+        return verifiers.expression(verifiers.after(completion, "#"), problem.data["numbers"], problem.data["target"])
+
+
+class Calculation(NamedTuple):
+    """One operation of two numbers."""
+
+    left: int
+    operator: str
+    right: int
+    result: int
+
+
+def random_steps(numbers: Sequence[int], largest_result: int, rng: random.Random) -> list[Calculation] | None:
+    """Join the numbers in random order, one after another, by random operations; None if a result is out of range."""
+    total, *others = rng.sample(list(numbers), len(numbers))
+    steps = []
+    for other in others:
+        operator = rng.choice("+-*")
+        result = {"+": total + other, "-": total - other, "*": total * other}[operator]
+        if not 0 <= result <= largest_result:
+            return None
+        steps.append(Calculation(total, operator, other, result))
+        total = result
+    return steps
+
+
+def written(steps: Sequence[Calculation]) -> str:
+    """The steps as one expression.
+
+    >>> written([Calculation(3, "+", 2, 5), Calculation(5, "*", 7, 35)])
+    '(3+2)*7'
+    """
+    text = str(steps[0].left)
+    for i, step in enumerate(steps):
+        text = f"({text})" if i else text
+        text += step.operator + str(step.right)
+    return text
