@@ -1,4 +1,4 @@
-"""From Hugging Face's parameter names to ours.
+"""From Hugging Face's parameter names to ours, and back for Llama's kind.
 
 Their checkpoints keep query, key and value, and gate and up, apart, and list experts one by one; transformers 5 stacks
 the experts once loaded. Both spellings are read.
@@ -7,11 +7,17 @@ the experts once loaded. Both spellings are read.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from racecourse.models.config import ModelConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from racecourse.models.transformer import Transformer
 
 _PLAIN = {
     "model.embed_tokens.": "embed.",
@@ -90,3 +96,47 @@ def _stack_experts(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, experts in lists.items():
         stacked[name] = torch.stack([experts[i] for i in sorted(experts)])
     return stacked
+
+
+def to_hf(model: Transformer) -> PreTrainedModel:
+    """The way back, for Llama's kind: transformers' own class with a copy of the weights, float32 and on the CPU.
+
+    Other libraries train and serve that class. Left out: every other architecture.
+
+    Raises:
+        ValueError: a model that is no plain Llama.
+    """
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = model.config
+    if config.architecture != "llama" or config.moe or config.mla or config.rope_scaling:
+        raise ValueError(f"to_hf knows plain dense Llama models only; this is {config}")
+    theirs = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=config.vocab_size, hidden_size=config.d_model, intermediate_size=config.d_ff,
+            num_hidden_layers=config.n_layers, num_attention_heads=config.n_heads,
+            num_key_value_heads=config.n_kv_heads, head_dim=config.head_dim, rms_norm_eps=config.norm_eps,
+            max_position_embeddings=config.max_context, rope_parameters={"rope_type": "default",
+            "rope_theta": config.rope_theta}, tie_word_embeddings=config.tie_embeddings,
+        )
+    )  # fmt: skip
+    heads = (config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim, config.n_kv_heads * config.head_dim)
+    ours = {name: tensor.detach().cpu().float() for name, tensor in model.state_dict().items()}
+    weights = {
+        "model.embed_tokens.weight": ours["embed.weight"],
+        "model.norm.weight": ours["norm.weight"],
+        "lm_head.weight": ours["head.weight"],
+    }
+    for i in range(config.n_layers):
+        block = {name.removeprefix(f"layers.{i}."): t for name, t in ours.items() if name.startswith(f"layers.{i}.")}
+        q, k, v = block["attention.qkv.weight"].split(heads)
+        gate, up = block["mlp.gate_up.weight"].chunk(2)
+        parts = {
+            "self_attn.q_proj": q, "self_attn.k_proj": k, "self_attn.v_proj": v,
+            "self_attn.o_proj": block["attention.out.weight"], "mlp.gate_proj": gate, "mlp.up_proj": up,
+            "mlp.down_proj": block["mlp.down.weight"], "input_layernorm": block["attention_norm.weight"],
+            "post_attention_layernorm": block["mlp_norm.weight"],
+        }  # fmt: skip
+        weights |= {f"model.layers.{i}.{name}.weight": tensor for name, tensor in parts.items()}
+    theirs.load_state_dict(weights)
+    return theirs.eval()

@@ -277,7 +277,7 @@ class History:
 Reward = Callable[[Problem, str], float]
 
 
-def grpo(
+def train_grpo(
     model: Transformer,
     tokenizer: Tokenizer,
     task: Task,
@@ -354,7 +354,10 @@ def update(
     model: Transformer, optimizer: torch.optim.Optimizer, rollout: Rollout, advantages_B: Float[Tensor, "B"],
     config: GRPOConfig, first: Transformer | None,
 ) -> tuple[float, float]:  # fmt: skip
-    """`n_updates` optimiser steps on one batch of rollouts. Returns entropy and KL per written token, before them."""
+    """`n_updates` optimiser steps on one batch of rollouts. Returns entropy and KL per written token, before them.
+
+    A batch without any signal moves nothing: the gradient would be zero, and Adam would go on by its momentum.
+    """
     n_rows, mask_BT = len(advantages_B), rollout.mask_BT
     parts = [slice(i, i + config.rows_at_once) for i in range(0, n_rows, config.rows_at_once)]
     old: list[Tensor] = []
@@ -382,8 +385,9 @@ def update(
                 entropy += (entropy_RT * mask_BT[part]).sum().item()
                 if reference is not None:
                     kl += (kl_k3(logprobs_RT.detach(), reference) * mask_BT[part]).sum().item()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimizer.step()
+        if advantages_B.any() or first is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
     n_tokens = int(mask_BT.sum())
     return entropy / n_tokens, kl / n_tokens
 
@@ -392,7 +396,7 @@ def judge_on(
     task: Task, tokenizer: Tokenizer, *, n_problems: int = 200, n_samples: int = 16, max_new_tokens: int = 16,
     prefix: str = "", seed: int = 1,
 ) -> Callable[[Transformer], Evaluation]:  # fmt: skip
-    """A judge for `grpo`: accuracy on held-out problems, always the same ones, by the task's own verifier.
+    """A judge for `train_grpo`: accuracy on held-out problems, always the same ones, by the task's own verifier.
 
     `prefix` is put behind every prompt and counts as part of the answer: "#" forces an answer without thinking.
     """

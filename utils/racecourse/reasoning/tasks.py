@@ -1,11 +1,13 @@
 """Problems whose answers can be checked, made by a formula, as many as are wanted.
 
 Whether a problem is for training or for testing hangs on a checksum of the problem itself: whoever draws it, with
-whatever seed, the same problem is always on the same side. Left out: problems in words.
+whatever seed, the same problem is always on the same side. `ReasoningGym` borrows the
+problems in words.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import zlib
@@ -121,19 +123,59 @@ class Countdown:
     largest_result: int = 99
 
     def draw(self, rng: random.Random) -> Problem:
-        while True:
-            numbers = [rng.randint(1, self.largest) for _ in range(self.n_numbers)]
-            steps = random_steps(numbers, self.largest_result, rng)
-            if steps is not None:
-                break
-        target = steps[-1].result
+        numbers = [rng.randint(1, self.largest) for _ in range(self.n_numbers)]
+        # Every result that can be reached is as likely as any other: if random operations chose the target, to add all
+        # numbers up would be right one time in six, and a model would learn that instead of searching.
+        ways = all_steps(numbers, self.largest_result)
+        target = rng.choice(sorted(ways))
         key = ",".join(map(str, sorted(numbers))) + f":{target}"
         prompt = ",".join(map(str, numbers)) + f":{target}="
-        return Problem(prompt, written(steps), key, {"numbers": numbers, "target": target})
+        return Problem(prompt, written(ways[target]), key, {"numbers": numbers, "target": target})
 
     def reward(self, problem: Problem, completion: str) -> float:
         """1 for a text whose part behind the first '#' is a right expression."""
         return verifiers.expression(verifiers.after(completion, "#"), problem.data["numbers"], problem.data["target"])
+
+
+@dataclass(frozen=True)
+class ReasoningGym:
+    """Any dataset of the library reasoning-gym, by name: "chain_sum", "countdown", "gsm_symbolic" and a hundred more.
+
+    Its own scorer judges what follows the first `mark`, or the whole text where there is no mark to look for.
+
+    Raises:
+        ImportError: the library is not installed: pip install 'racecourse[verify]'.
+        ValueError: it has no dataset of that name, or not these settings.
+    """
+
+    name: str
+    settings: tuple[tuple[str, Any], ...] = ()  # such as (("max_terms", 3),)
+    mark: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            self._dataset(0)
+        except ModuleNotFoundError:
+            raise ImportError("ReasoningGym needs reasoning-gym: pip install 'racecourse[verify]'") from None
+        except (ValueError, TypeError, AssertionError) as problem:
+            raise ValueError(f"reasoning-gym's {self.name!r} with {dict(self.settings)}: {problem}") from None
+
+    def draw(self, rng: random.Random) -> Problem:
+        entry = self._dataset(rng.randrange(2**31))[0]
+        return Problem(entry["question"], str(entry["answer"]), data={"entry": entry})
+
+    def reward(self, problem: Problem, completion: str) -> float:
+        answer = verifiers.after(completion, self.mark) if self.mark else completion
+        try:
+            score = self._dataset(0).score_answer(answer=answer and answer.strip(), entry=problem.data["entry"])
+        except Exception:  # not our code: its scorers parse text that a model wrote, each in its own way
+            return 0.0
+        return min(max(float(score), 0.0), 1.0)
+
+    def _dataset(self, seed: int) -> Any:
+        import reasoning_gym
+
+        return reasoning_gym.create_dataset(self.name, seed=seed, size=1, **dict(self.settings))
 
 
 class Calculation(NamedTuple):
@@ -145,12 +187,29 @@ class Calculation(NamedTuple):
     result: int
 
 
+def all_steps(numbers: Sequence[int], largest_result: int) -> dict[int, list[Calculation]]:
+    """Every result of joining the numbers one after another, in any order, each with one way to get there."""
+    ways: dict[int, list[Calculation]] = {}
+    for first, *others in sorted(set(itertools.permutations(numbers))):
+        for operators in itertools.product("+-*", repeat=len(others)):
+            steps = join(first, others, operators, largest_result)
+            if steps is not None:
+                ways.setdefault(steps[-1].result, steps)
+    return ways
+
+
 def random_steps(numbers: Sequence[int], largest_result: int, rng: random.Random) -> list[Calculation] | None:
     """Join the numbers in random order, one after another, by random operations; None if a result is out of range."""
-    total, *others = rng.sample(list(numbers), len(numbers))
-    steps = []
-    for other in others:
-        operator = rng.choice("+-*")
+    first, *others = rng.sample(list(numbers), len(numbers))
+    return join(first, others, rng.choices("+-*", k=len(others)), largest_result)
+
+
+def join(
+    first: int, others: Sequence[int], operators: Sequence[str], largest_result: int
+) -> list[Calculation] | None:
+    """`first` and `others` joined from the left; None if a result is below 0 or above `largest_result`."""
+    steps, total = [], first
+    for other, operator in zip(others, operators, strict=True):
         result = {"+": total + other, "-": total - other, "*": total * other}[operator]
         if not 0 <= result <= largest_result:
             return None

@@ -1,15 +1,21 @@
 """Rewards that a rule can give: is this text a right answer? A verifier never raises, whatever a model wrote.
 
-`expression` and `number` read text with parsers of their own; nothing is ever given to `eval`. Left out: reward models.
+`expression` and `number` read text with parsers of their own; nothing is ever given to `eval`. `passes_tests` runs a
+model's program in a sandbox, `equivalent` asks the library math-verify in a process that can be killed. Left out: reward
+models.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import Any
+
+from racecourse.machine.sandbox import run_untrusted
 
 LONGEST = 10_000  # characters that a verifier looks at: a longer text is no answer
 DEEPEST = 50  # brackets within brackets
@@ -118,3 +124,67 @@ def _factor(tokens: list[str], depth: int) -> tuple[Fraction, list[str]]:
     if not rest or rest[0] != ")":
         raise ValueError("a bracket is not closed")
     return value, rest[1:]
+
+
+FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL)
+
+
+def code_block(text: str) -> str | None:
+    """The last fenced block of Python in a text, as chat models write it; None where there is none."""
+    blocks = FENCED.findall(text[:LONGEST])
+    return blocks[-1] if blocks else None
+
+
+def passes_tests(
+    code: str | None, function: str, cases: Sequence[tuple[Sequence[Any], Any]], *, seconds: float = 2.0
+) -> float:
+    """1 if the function that `code` defines gives the expected result for every (arguments, expected) of `cases`.
+
+    Arguments and results are what JSON can hold (a tuple comes back as a list). The code runs in a process of its own,
+    see `run_untrusted`, for `seconds` in all. What is expected never goes there: whatever the code prints, patches or
+    fakes, it has to know the results to be right.
+    """
+    if code is None or not function.isidentifier():
+        return 0.0
+    arguments = json.dumps([list(args) for args, _ in cases])
+    program = f"{code}\nimport json\nprint()\nprint(json.dumps([{function}(*a) for a in json.loads({arguments!r})]))\n"
+    outcome = run_untrusted(program, seconds=seconds)
+    if outcome.status != "ok":
+        return 0.0
+    try:
+        results = json.loads(outcome.stdout.rstrip("\n").rpartition("\n")[2])
+        return float(results == json.loads(json.dumps([expected for _, expected in cases])))
+    except (ValueError, RecursionError):
+        return 0.0
+
+
+def equivalent(answer: str | None, truth: str, *, seconds: float = 10.0) -> float:
+    """1 if two formulas mean the same, by the library math-verify: `1/2`, `0.5`, and LaTeX, most safely between $.
+
+    Its answer comes from a process that is killed after `seconds`: 9**9**9**9 keeps a computer algebra system busy for
+    ever. The first call waits some seconds for that process.
+
+    Raises:
+        ImportError: math-verify and loky are not installed: pip install 'racecourse[verify]'.
+    """
+    try:
+        import loky
+        import math_verify  # noqa: F401
+    except ImportError:
+        raise ImportError("equivalent() needs math-verify and loky: pip install 'racecourse[verify]'") from None
+    if answer is None or len(answer) > 1000:
+        return 0.0
+    executor = loky.get_reusable_executor(max_workers=1, timeout=300)
+    try:
+        return float(executor.submit(_equivalent, answer, truth).result(seconds))
+    except Exception:  # out of time, out of memory, or an error of the parser: all of them mean no
+        executor.shutdown(wait=True, kill_workers=True)
+        return 0.0
+
+
+def _equivalent(answer: str, truth: str) -> bool:
+    """In the worker. Gold comes first: the library's verdict is not symmetric."""
+    from math_verify import parse, verify
+
+    gold, given = (parse(text, parsing_timeout=None) for text in (truth, answer))
+    return bool(verify(gold, given, timeout_seconds=None))

@@ -1,0 +1,320 @@
+"""GRPO's pieces: cases worked by hand, TRL's own code on the same tensors, autograd against the definition, the loop."""
+
+import math
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import pytest
+import torch
+
+from racecourse.models import ModelConfig, Transformer
+from racecourse.models.hf_weights import to_hf
+from racecourse.reasoning import grpo
+from racecourse.reasoning.bases import CHARACTERS, character_tokenizer
+from racecourse.reasoning.grpo import (
+    GRPOConfig,
+    clipped_objective,
+    group_advantages,
+    grpo_loss,
+    has_signal,
+    judge_on,
+    kl_k1,
+    kl_k3,
+    reduce_loss,
+    reinforce_loss,
+    roll_out,
+    token_logprobs,
+    train_grpo,
+    write_and_score,
+)
+from racecourse.reasoning.tasks import ChainedArithmetic, Problem
+
+T = torch.tensor
+MASK = T([[True, True, True], [True, False, False]])
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    return character_tokenizer(CHARACTERS, tmp_path_factory.mktemp("characters"))
+
+
+@pytest.fixture
+def model(tokenizer) -> Transformer:
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig("llama", tokenizer.vocab_size, 16, 1, 2, 2, 8, 32, max_context=48))
+    model.init_weights(0.3)
+    return model
+
+
+# ---------------------------------------------------------------------------------------------- worked by hand
+
+
+def test_an_advantage_is_taken_within_its_own_group():
+    rewards_PG = T([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]])
+    plain = T([[0.75, -0.25, -0.25, -0.25], [0.25, 0.25, 0.25, -0.75]])
+    assert torch.equal(group_advantages(rewards_PG, scale_by_std=False), plain)
+    # a sample's standard deviation: sqrt((0.75^2 + 3 * 0.25^2) / 3) = 0.5, in both groups
+    torch.testing.assert_close(group_advantages(rewards_PG, eps=0.0), plain / 0.5)
+
+
+def test_a_group_of_equals_has_no_advantage_and_no_nan():
+    rewards_PG = T([[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]])
+    assert torch.equal(group_advantages(rewards_PG)[:2], torch.zeros(2, 2))
+    assert has_signal(rewards_PG).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(("normalise", "expected"), [
+    ("sequence", ((1 + 2 + 3) / 3 + 10) / 2),  # rows first, then their mean
+    ("token", (1 + 2 + 3 + 10) / 4),
+    ("constant", ((1 + 2 + 3) + 10) / 2 / 8),
+])  # fmt: skip
+def test_three_ways_to_make_one_number_of_many(normalise, expected):
+    per_token_BT = T([[1.0, 2.0, 3.0], [10.0, 99.0, 99.0]])
+    assert reduce_loss(per_token_BT, MASK, normalise, max_tokens=8).item() == pytest.approx(expected)
+
+
+def test_an_empty_row_is_no_division_by_zero():
+    for normalise in ("sequence", "token"):
+        assert reduce_loss(torch.ones(1, 3), torch.zeros(1, 3, dtype=torch.bool), normalise).item() == 0.0
+
+
+def test_unknown_normalisations_are_refused():
+    with pytest.raises(ValueError, match="'sequence', 'token' or 'constant'"):
+        reduce_loss(torch.ones(1, 1), torch.ones(1, 1).bool(), "mean")
+    with pytest.raises(ValueError, match="divides by max_tokens"):
+        reduce_loss(torch.ones(1, 1), torch.ones(1, 1).bool(), "constant")
+    with pytest.raises(ValueError, match="normalise='mean'"):
+        GRPOConfig(normalise="mean")
+    with pytest.raises(ValueError, match="use 2 or more"):
+        GRPOConfig(group_size=1)
+
+
+def test_reinforce_by_hand():
+    logprobs_BT = T([[-1.0, -2.0, -3.0], [-4.0, -5.0, -6.0]])
+    assert reinforce_loss(logprobs_BT, T([2.0, -1.0]), MASK).item() == pytest.approx(-(2 * -6 + -1 * -4) / 2)
+
+
+def test_reinforce_follows_the_gradient_of_the_expected_reward():
+    """One token, three choices: the mean of the loss over all choices has the exact policy gradient; so has it with
+    any baseline."""
+    logits = T([0.3, -0.7, 0.2], requires_grad=True)
+    rewards = T([1.0, 0.0, 0.5])
+    (exact,) = torch.autograd.grad((logits.softmax(-1) * rewards).sum(), logits)
+    for baseline in (0.0, 0.4, -3.0):
+        total = torch.zeros(3)
+        for choice, p in enumerate(logits.softmax(-1).tolist()):
+            loss = reinforce_loss(logits.log_softmax(-1)[choice].view(1, 1), rewards[choice : choice + 1] - baseline,
+                                  T([[True]]))  # fmt: skip
+            total += p * torch.autograd.grad(loss, logits)[0]
+        torch.testing.assert_close(-total, exact)
+
+
+@pytest.mark.parametrize(("ratio", "advantage", "expected", "moves"), [
+    (1.0, 2.0, 2.0, True),
+    (1.25, 2.0, 2.5, True),  # within 1 + 0.28
+    (1.5, 2.0, 2.56, False),  # far enough up already
+    (0.5, 2.0, 1.0, True),  # went the wrong way: pulled back
+    (0.5, -2.0, -1.6, False),  # far enough down already
+    (1.5, -2.0, -3.0, True),  # went the wrong way
+])  # fmt: skip
+def test_clipping_stops_what_has_gone_far_enough_and_nothing_else(ratio, advantage, expected, moves):
+    ratio_BT = T([[ratio]], requires_grad=True)
+    objective = clipped_objective(ratio_BT, T([advantage]), clip_low=0.2, clip_high=0.28)
+    objective.sum().backward()
+    assert objective.item() == pytest.approx(expected)
+    assert ratio_BT.grad.item() == pytest.approx(advantage if moves else 0.0)
+
+
+def test_both_kl_estimators_have_the_divergence_as_their_mean_and_point_the_same_way():
+    """Over all choices of one token, weighted by p: KL(p || ref), not KL(ref || p), which differs here."""
+    p, ref = T([0.7, 0.2, 0.1]), T([0.2, 0.3, 0.5])
+    right, wrong = (p * (p / ref).log()).sum().item(), (ref * (ref / p).log()).sum().item()
+    assert abs(right - wrong) > 0.05
+    for estimator in (kl_k1, kl_k3):
+        values = estimator(p.log()[None], ref.log()[None])
+        assert (p * values).sum().item() == pytest.approx(right, abs=1e-6)
+    assert (kl_k1(p.log(), ref.log()) < 0).any() and (kl_k3(p.log(), ref.log()) >= 0).all()
+    torch.testing.assert_close(kl_k3(T([[-1.0]]), T([[-1.5]])), T([[math.exp(-0.5) - 1 + 0.5]]))
+
+
+def test_the_loss_by_hand():
+    """Two rows; one token each moved; advantage 1 and -2; KL weight 0.1. Every number by a calculator."""
+    logprobs, old = T([[-1.0, -1.0], [-2.0, -2.0]]), T([[-1.5, -1.0], [-2.0, -1.9]])
+    reference = T([[-1.0, -0.5], [-2.0, -2.0]])
+    mask = T([[True, True], [True, False]])
+    # ratios: e^0.5 = 1.6487 clipped to 1.2, and 1; second row 1. KL: 0, e^0.5 - 1 - 0.5 = 0.14872; 0
+    expected = ((-1.2 + (-1 + 0.1 * 0.148721)) / 2 + 2.0) / 2
+    loss = grpo_loss(logprobs, old, T([1.0, -2.0]), mask, ref_logprobs_BT=reference, kl_weight=0.1)
+    assert loss.item() == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ValueError, match="kl_weight=0.1 needs"):
+        grpo_loss(logprobs, old, T([1.0, -2.0]), mask, kl_weight=0.1)
+
+
+# ------------------------------------------------------------------------------------------------- TRL on the same tensors
+
+
+@pytest.mark.parametrize(("normalise", "loss_type"), [("sequence", "grpo"), ("token", "dapo"), ("token", "bnpo"), ("constant", "dr_grpo")])
+@pytest.mark.parametrize("kl_weight", [0.0, 0.04])
+def test_loss_and_gradient_are_trls(normalise, loss_type, kl_weight):
+    trainer_class = pytest.importorskip("trl").GRPOTrainer
+    torch.manual_seed(1)
+    logprobs = -torch.rand(6, 5, requires_grad=True) * 3
+    logprobs.retain_grad()
+    old, reference = logprobs.detach() + 0.4 * torch.randn(6, 5), logprobs.detach() + 0.3 * torch.randn(6, 5)
+    advantages = torch.randn(6)
+    mask = torch.arange(5) < T([5, 1, 3, 4, 2, 5])[:, None]
+    trainer = MagicMock()
+    trainer.configure_mock(
+        _get_per_token_logps_and_entropies=lambda *_, **__: (logprobs, torch.zeros(6, 5), None), aux_loss_enabled=False,
+        top_entropy_quantile=1.0, off_policy_mask_threshold=None, importance_sampling_level="token", beta=kl_weight,
+        loss_type=loss_type, epsilon_low=0.2, epsilon_high=0.28, use_vllm=False, _entropy_bonus_enabled=False,
+        max_completion_length=9, current_gradient_accumulation_steps=1,
+    )  # fmt: skip
+    trainer.args = SimpleNamespace(use_bias_correction_kl=False, delta=None, steps_per_generation=1)
+    trainer.accelerator.num_processes = 1
+    trainer.accelerator.gather = lambda tensor: tensor
+    inputs = {
+        "prompt_ids": torch.zeros(6, 2), "prompt_mask": torch.ones(6, 2), "completion_ids": torch.zeros(6, 5),
+        "completion_mask": mask.int(), "advantages": advantages, "old_per_token_logps": old,
+        "ref_per_token_logps": reference, "num_items_in_batch": mask.sum(),
+    }  # fmt: skip
+    theirs = trainer_class._compute_loss(trainer, None, inputs)
+    ours = grpo_loss(
+        logprobs, old, advantages, mask, ref_logprobs_BT=reference, clip_low=0.2, clip_high=0.28, kl_weight=kl_weight,
+        normalise=normalise, max_tokens=9,
+    )  # fmt: skip
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    (our_gradient,) = torch.autograd.grad(ours, logprobs, retain_graph=True)
+    (their_gradient,) = torch.autograd.grad(theirs, logprobs)
+    torch.testing.assert_close(our_gradient, their_gradient)
+    assert our_gradient.abs().sum() > 0
+
+
+# ------------------------------------------------------------------------------------------------------------ rollouts
+
+
+def test_log_probabilities_are_those_of_transformers_row_by_row(model, tokenizer):
+    """Prompts of different lengths, padded together; the witness gets each row alone and unpadded."""
+    hf = to_hf(model)
+    rollout = roll_out(model, tokenizer, ["3+5=", "9-4+2=", "1+1="], max_new_tokens=10, temperature=0.7, seed=2)
+    logprobs_BT, entropy_BT = token_logprobs(model, rollout, temperature=0.7)
+    for row, prompt in enumerate(["3+5=", "9-4+2=", "1+1="]):
+        ids = tokenizer.encode(prompt)
+        n = int(rollout.mask_BT[row].sum())
+        written = rollout.written_BT[row, :n]
+        with torch.no_grad():
+            logits = hf(torch.cat((T(ids), written))[None]).logits[0, len(ids) - 1 : -1] / 0.7
+        expected = torch.distributions.Categorical(logits=logits)
+        torch.testing.assert_close(logprobs_BT[row, :n], expected.log_prob(written), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(entropy_BT[row, :n], expected.entropy(), atol=1e-4, rtol=1e-4)
+        assert len(rollout.samples[row].text) == n - rollout.samples[row].ended
+
+
+def test_the_mask_ends_with_the_end_token(model, tokenizer):
+    rollout = roll_out(model, tokenizer, ["3+5="] * 64, max_new_tokens=12, seed=0)
+    ended = [row for row, sample in enumerate(rollout.samples) if sample.ended]
+    assert 5 < len(ended) < 64
+    for row in range(64):
+        n = int(rollout.mask_BT[row].sum())
+        assert rollout.mask_BT[row, :n].all() and n == rollout.samples[row].n_tokens
+        is_end = rollout.written_BT[row, :n] == tokenizer.eos_ids[0]
+        assert is_end.sum().item() == rollout.samples[row].ended and (row not in ended or is_end[-1])
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(model, tokenizer):
+    rollout = roll_out(model, tokenizer, ["3+5=", "9-4+2="] * 4, max_new_tokens=8, seed=1)
+    advantages_B = torch.linspace(-1, 1, 8)
+    for normalise in ("sequence", "token", "constant"):
+        gradients = []
+        for rows_at_once in (3, 100):
+            config = GRPOConfig(normalise=normalise, rows_at_once=rows_at_once, max_new_tokens=8, clip_norm=1e9)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+            grpo.update(model, optimizer, rollout, advantages_B, config, None)
+            gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+        torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-4)
+
+
+# ------------------------------------------------------------------------------------------------------------ the loop
+
+
+def test_a_step_without_signal_moves_no_weight(model, tokenizer):
+    """Adam would go on by its momentum, which is how a solved task is unlearned."""
+    before = [p.clone() for p in model.parameters()]
+
+    def first_step_only(problem: Problem, text: str) -> float:
+        first_step_only.calls += 1
+        return float(len(text) % 2) if first_step_only.calls <= 8 else 1.0
+
+    first_step_only.calls = 0
+    config = GRPOConfig(n_steps=1, n_prompts=2, group_size=4, eval_every=9)
+    train_grpo(model, tokenizer, ChainedArithmetic(), config, reward=first_step_only, log=None)
+    after_one = [p.clone() for p in model.parameters()]
+    assert any(not torch.equal(a, b) for a, b in zip(before, after_one, strict=True))
+    first_step_only.calls = 0
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for p, old in zip(model.parameters(), before, strict=True):
+            p.copy_(old)
+    history = train_grpo(model, tokenizer, ChainedArithmetic(), GRPOConfig(n_steps=3, n_prompts=2, group_size=4, eval_every=9),
+                         reward=first_step_only, log=None)  # fmt: skip
+    assert [step.signal > 0 for step in history.steps] == [True, False, False]
+    assert all(torch.equal(a, b) for a, b in zip(after_one, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"normalise": "constant", "scale_by_std": False}, {"n_updates": 3, "kl_weight": 0.01}])
+def test_what_is_rewarded_becomes_likelier(model, tokenizer, options):
+    """An untrained model, paid for every '7' it writes, with the sign of the loss at stake."""
+
+    def sevens(problem: Problem, text: str) -> float:
+        return text.count("7") / 8
+
+    config = GRPOConfig(n_steps=25, n_prompts=4, group_size=16, max_new_tokens=8, learning_rate=1e-2, **options)
+    history = train_grpo(model, tokenizer, ChainedArithmetic(), config, reward=sevens, log=None)
+    rewards = history.column("reward")
+    assert sum(rewards[-3:]) / 3 > 4 * sum(rewards[:3]) / 3
+    assert all(not p.requires_grad for p in model.parameters())
+    if "kl_weight" in options:
+        assert history.steps[0].kl == pytest.approx(0.0, abs=1e-6) and history.steps[-1].kl > 0.01
+
+
+def test_groups_without_signal_are_asked_anew(model, tokenizer):
+    """Paid are only answers to problems that start with 7: their groups have signal, the others are replaced."""
+
+    def picky(problem: Problem, text: str) -> float:
+        return len(text) if problem.prompt.startswith("7") else 0.0
+
+    shares = []
+    for resample in (0, 12):
+        config = GRPOConfig(n_prompts=16, group_size=4, resample=resample)
+        _, rewards_PG = write_and_score(model, tokenizer, ChainedArithmetic(), picky, config, step=0)
+        shares.append(has_signal(rewards_PG).float().mean().item())
+    assert shares[0] < 0.5 < shares[1]
+
+
+def test_a_run_is_repeated_by_its_seed(model, tokenizer):
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    task, results = ChainedArithmetic(), []
+    for seed in (0, 0, 1):
+        model.load_state_dict(state)
+        config = GRPOConfig(n_steps=3, n_prompts=4, group_size=4, seed=seed)
+        history = train_grpo(model, tokenizer, task, config, reward=lambda _, text: len(text), log=None)
+        results.append(history.column("reward"))
+    assert results[0] == results[1] != results[2]
+
+
+def test_the_judge_counts_what_a_plain_loop_counts(model, tokenizer):
+    task = ChainedArithmetic((2, 3))
+    seen = []
+
+    class Recorder(ChainedArithmetic):
+        def reward(self, problem: Problem, completion: str) -> float:
+            seen.append((problem, completion))
+            return super().reward(problem, completion)
+
+    evaluation = judge_on(Recorder((2, 3)), tokenizer, n_problems=10, n_samples=8, prefix="#", max_new_tokens=2)(model)
+    assert len(seen) == 10 * 8 + 10 and all(problem.is_test and text.startswith("#") for problem, text in seen)
+    right = [task.reward(problem, text) for problem, text in seen]
+    assert evaluation.accuracy == pytest.approx(sum(right[:80]) / 80)
+    assert evaluation.greedy == pytest.approx(sum(right[80:]) / 10)
+    solved = sum(any(right[8 * i : 8 * i + 8]) for i in range(10)) / 10
+    assert evaluation.pass_at_8 == pytest.approx(solved)
