@@ -129,7 +129,7 @@ def test_both_kl_estimators_have_the_divergence_as_their_mean_and_point_the_same
     """Over all choices of one token, weighted by p: KL(p || ref), not KL(ref || p), which differs here."""
     p, ref = T([0.7, 0.2, 0.1]), T([0.2, 0.3, 0.5])
     right, wrong = (p * (p / ref).log()).sum().item(), (ref * (ref / p).log()).sum().item()
-    assert abs(right - wrong) > 0.05
+    assert abs(right - wrong) > 0.02
     for estimator in (kl_k1, kl_k3):
         values = estimator(p.log()[None], ref.log()[None])
         assert (p * values).sum().item() == pytest.approx(right, abs=1e-6)
@@ -278,17 +278,17 @@ def test_what_is_rewarded_becomes_likelier(model, tokenizer, options):
 
 
 def test_groups_without_signal_are_asked_anew(model, tokenizer):
-    """Paid are only answers to problems that start with 7: their groups have signal, the others are replaced."""
+    """Paid are only answers to problems that start with 1, 3 or 7: their groups have signal, the others are replaced."""
 
     def picky(problem: Problem, text: str) -> float:
-        return len(text) if problem.prompt.startswith("7") else 0.0
+        return len(text) if problem.prompt.startswith(("1", "3", "7")) else 0.0
 
     shares = []
-    for resample in (0, 12):
+    for resample in (0, 15):
         config = GRPOConfig(n_prompts=16, group_size=4, resample=resample)
         _, rewards_PG = write_and_score(model, tokenizer, ChainedArithmetic(), picky, config, step=0)
         shares.append(has_signal(rewards_PG).float().mean().item())
-    assert shares[0] < 0.5 < shares[1]
+    assert shares[0] < 0.6 and shares[1] == 1.0
 
 
 def test_a_run_is_repeated_by_its_seed(model, tokenizer):

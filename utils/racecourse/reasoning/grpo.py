@@ -171,11 +171,17 @@ def roll_out(
         model, rows, max_new_tokens=max_new_tokens, temperature=temperature, eos_ids=tokenizer.eos_ids,
         pad_id=tokenizer.pad_id, seed=seed,
     )  # fmt: skip
-    device = next(model.parameters()).device
+    return as_rollout(tokenizer, rows, written, next(model.parameters()).device)
+
+
+def as_rollout(
+    tokenizer: Tokenizer, rows: Sequence[Sequence[int]], written: Sequence[Sequence[int]], device: torch.device
+) -> Rollout:
+    """Prompts and answers as lists of ids, made into tensors."""
     prompt_BS, n_pad_B = (tensor.to(device) for tensor in pad_left(rows, tokenizer.pad_id))
     lengths_B = torch.tensor([len(ids) for ids in written])
     longest = int(lengths_B.max())
-    padded = [ids + [tokenizer.pad_id] * (longest - len(ids)) for ids in written]
+    padded = [[*ids, *[tokenizer.pad_id] * (longest - len(ids))] for ids in written]
     mask_BT = torch.arange(longest) < lengths_B[:, None]
     samples = [as_sample(tokenizer, ids) for ids in written]
     return Rollout(prompt_BS, n_pad_B, torch.tensor(padded, device=device), mask_BT.to(device), samples)
@@ -332,22 +338,36 @@ def train_grpo(
 def write_and_score(
     model: Transformer, tokenizer: Tokenizer, task: Task, reward: Reward, config: GRPOConfig, step: int
 ) -> tuple[Rollout, Float[Tensor, "P G"]]:
-    """Answers to the step's problems and their rewards; with `resample`, groups without signal are asked anew."""
+    """Answers to the step's problems and their rewards.
+
+    With `resample`, groups without signal are replaced by groups for other problems, those with signal are kept.
+    """
     model.eval()
     asked = problems(task, config.n_prompts, seed=hash_of(config.seed, step))
+    prompts: list[list[int]] = [[]] * config.n_prompts
+    groups: list[list[list[int]]] = [[]] * config.n_prompts
+    rewards_PG = torch.zeros(config.n_prompts, config.group_size)
+    places = list(range(config.n_prompts))
     for attempt in range(config.resample + 1):
-        prompts = [problem.prompt for problem in asked for _ in range(config.group_size)]
-        rollout = roll_out(model, tokenizer, prompts, max_new_tokens=config.max_new_tokens,
-                           temperature=config.temperature, seed=hash_of(config.seed, step, attempt))  # fmt: skip
-        scores = [reward(asked[row // config.group_size], sample.text) for row, sample in enumerate(rollout.samples)]
-        rewards_PG = torch.tensor(scores, dtype=torch.float32).view(config.n_prompts, config.group_size)
-        silent = (~has_signal(rewards_PG)).nonzero()[:, 0].tolist()
-        if attempt == config.resample or not silent:
-            break
-        fresh = problems(task, len(silent), seed=hash_of(config.seed, step, attempt, 1))
-        for place, problem in zip(silent, fresh, strict=True):
-            asked[place] = problem
-    return rollout, rewards_PG
+        if attempt:
+            places = (~has_signal(rewards_PG)).nonzero()[:, 0].tolist()
+            fresh = problems(task, len(places), seed=hash_of(config.seed, step, attempt))
+            for place, problem in zip(places, fresh, strict=True):
+                asked[place] = problem
+        for place in places:
+            prompts[place] = tokenizer.encode(asked[place].prompt)
+        written = generate_ids(
+            model, [prompts[place] for place in places for _ in range(config.group_size)],
+            max_new_tokens=config.max_new_tokens, temperature=config.temperature, eos_ids=tokenizer.eos_ids,
+            pad_id=tokenizer.pad_id, seed=hash_of(config.seed, step, attempt),
+        )  # fmt: skip
+        for i, place in enumerate(places):
+            groups[place] = written[i * config.group_size : (i + 1) * config.group_size]
+            texts = [as_sample(tokenizer, ids).text for ids in groups[place]]
+            rewards_PG[place] = torch.tensor([reward(asked[place], text) for text in texts])
+    rows = [prompt for prompt in prompts for _ in range(config.group_size)]
+    device = next(model.parameters()).device
+    return as_rollout(tokenizer, rows, [ids for group in groups for ids in group], device), rewards_PG
 
 
 def update(

@@ -52,6 +52,8 @@ def problems(task: Task, n: int, *, split: str = "train", seed: int = 0) -> list
     """
     if split not in ("train", "test"):
         raise ValueError(f"split={split!r}: use 'train' or 'test'")
+    if n == 0:
+        return []
     found: dict[str, Problem] = {}
     drawn: list[Problem] = []
     for problem in _stream(task, split, seed, most=1000 * n + 10_000):
