@@ -11,13 +11,13 @@ from racecourse.models import ModelConfig, Transformer
 from racecourse.models.hf_weights import to_hf
 from racecourse.reasoning import grpo
 from racecourse.reasoning.bases import CHARACTERS, character_tokenizer
+from racecourse.reasoning.evaluation import judge_on
 from racecourse.reasoning.grpo import (
     GRPOConfig,
     clipped_objective,
     group_advantages,
     grpo_loss,
     has_signal,
-    judge_on,
     kl_k1,
     kl_k3,
     reduce_loss,
@@ -27,7 +27,7 @@ from racecourse.reasoning.grpo import (
     train_grpo,
     write_and_score,
 )
-from racecourse.reasoning.tasks import ChainedArithmetic, Problem
+from racecourse.reasoning.tasks import ChainedArithmetic, Problem, problems
 
 T = torch.tensor
 MASK = T([[True, True, True], [True, False, False]])
@@ -153,7 +153,9 @@ def test_the_loss_by_hand():
 # ------------------------------------------------------------------------------------------------- TRL on the same tensors
 
 
-@pytest.mark.parametrize(("normalise", "loss_type"), [("sequence", "grpo"), ("token", "dapo"), ("token", "bnpo"), ("constant", "dr_grpo")])
+@pytest.mark.parametrize(
+    ("normalise", "loss_type"), [("sequence", "grpo"), ("token", "dapo"), ("token", "bnpo"), ("constant", "dr_grpo")]
+)
 @pytest.mark.parametrize("kl_weight", [0.0, 0.04])
 def test_loss_and_gradient_are_trls(normalise, loss_type, kl_weight):
     trainer_class = pytest.importorskip("trl").GRPOTrainer
@@ -261,7 +263,9 @@ def test_a_step_without_signal_moves_no_weight(model, tokenizer):
     assert all(torch.equal(a, b) for a, b in zip(after_one, model.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"normalise": "constant", "scale_by_std": False}, {"n_updates": 3, "kl_weight": 0.01}])
+@pytest.mark.parametrize(
+    "options", [{}, {"normalise": "constant", "scale_by_std": False}, {"n_updates": 3, "kl_weight": 0.01}]
+)
 def test_what_is_rewarded_becomes_likelier(model, tokenizer, options):
     """An untrained model, paid for every '7' it writes, with the sign of the loss at stake."""
 
@@ -311,10 +315,17 @@ def test_the_judge_counts_what_a_plain_loop_counts(model, tokenizer):
             seen.append((problem, completion))
             return super().reward(problem, completion)
 
-    evaluation = judge_on(Recorder((2, 3)), tokenizer, n_problems=10, n_samples=8, prefix="#", max_new_tokens=2)(model)
-    assert len(seen) == 10 * 8 + 10 and all(problem.is_test and text.startswith("#") for problem, text in seen)
+    evaluation = judge_on(Recorder((2, 3)), tokenizer, n_problems=10, n_samples=8, answer_mark="#", max_new_tokens=2)(
+        model
+    )
     right = [task.reward(problem, text) for problem, text in seen]
-    assert evaluation.accuracy == pytest.approx(sum(right[:80]) / 80)
-    assert evaluation.greedy == pytest.approx(sum(right[80:]) / 10)
+    assert len(seen) == 10 * 8 + 10 * 8 + 10 and all(problem.is_test for problem, _ in seen)
+    sampled, direct, greedy = right[:80], right[80:160], right[160:]
+    texts = [text for _, text in seen]
+    assert all(text.startswith("#") for text in texts[80:160])
+    assert evaluation.accuracy == pytest.approx(sum(sampled) / 80)
+    assert evaluation.direct == pytest.approx(sum(direct) / 80)
+    assert evaluation.greedy == pytest.approx(sum(greedy) / 10)
     solved = sum(any(right[8 * i : 8 * i + 8]) for i in range(10)) / 10
     assert evaluation.pass_at_8 == pytest.approx(solved)
+    assert evaluation.examples[0] == [problems(task, 10, split="test", seed=1)[0].prompt, texts[0]]

@@ -36,7 +36,9 @@ def test_pass_at_k_is_the_share_of_choices_that_hold_a_right_one(n, c, k):
 def test_pass_at_k_is_unbiased_and_the_plug_in_estimate_is_not():
     """Over all outcomes of six draws, the mean is 1 - (1 - p)^k exactly; 1 - (1 - c/n)^k falls short."""
     p, n, k = 0.3, 6, 4
-    outcomes = [(sum(draws), p ** sum(draws) * (1 - p) ** (n - sum(draws))) for draws in itertools.product((0, 1), repeat=n)]
+    outcomes = [
+        (sum(draws), p ** sum(draws) * (1 - p) ** (n - sum(draws))) for draws in itertools.product((0, 1), repeat=n)
+    ]
     truth = 1 - (1 - p) ** k
     assert sum(w * pass_at_k(n_samples=n, n_correct=c, k=k) for c, w in outcomes) == pytest.approx(truth)
     assert sum(w * (1 - (1 - c / n) ** k) for c, w in outcomes) < truth - 0.02

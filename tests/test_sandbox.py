@@ -51,7 +51,11 @@ def test_code_that_fails_is_reported_and_never_raises(either, code, says):
 
 
 def test_the_clock_stops_what_does_not(either):
-    for code in ("while True: pass", "import time; time.sleep(60)", "import signal\nsignal.signal(15, signal.SIG_IGN)\nwhile 1: pass"):
+    for code in (
+        "while True: pass",
+        "import time; time.sleep(60)",
+        "import signal\nsignal.signal(15, signal.SIG_IGN)\nwhile 1: pass",
+    ):
         outcome = run_untrusted(code, seconds=0.5)
         assert outcome.status == "timeout" and outcome.seconds < 5
 

@@ -124,7 +124,9 @@ def test_random_steps_are_correct_sums_within_the_range():
 
 
 def test_traces_answer_the_problems_of_their_split_as_they_say():
-    traces = chain_traces(4000, split="test", n_operands=(6, 6), p_direct=0.4, p_wait=0.2, p_wrong=0.1, p_wrong_again=0.0)
+    traces = chain_traces(
+        4000, split="test", n_operands=(6, 6), p_direct=0.4, p_wait=0.2, p_wrong=0.1, p_wrong_again=0.0
+    )
     assert all(Problem(trace.prompt, "").is_test for trace in traces)
     direct = [trace for trace in traces if trace.completion.startswith("#")]
     waited = [trace for trace in traces if "w" in trace.completion]
@@ -132,7 +134,9 @@ def test_traces_answer_the_problems_of_their_split_as_they_say():
     task = ChainedArithmetic()
 
     def right(group: list[Trace]) -> float:
-        return sum(task.reward(Problem(t.prompt, running_digits(t.prompt)[-1]), t.completion) for t in group) / len(group)
+        return sum(task.reward(Problem(t.prompt, running_digits(t.prompt)[-1]), t.completion) for t in group) / len(
+            group
+        )
 
     assert abs(len(direct) / 4000 - 0.4) < 0.03 and abs(len(waited) / 4000 - 0.2) < 0.03
     assert right(direct) == right(waited) == 1.0

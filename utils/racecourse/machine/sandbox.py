@@ -100,7 +100,9 @@ def sandbox_problem() -> str | None:
         return f"there is no sandbox on {platform.system()}"
     if shutil.which("bwrap") is None:
         return "bubblewrap is missing"
-    trial = subprocess.run([*_bubblewrap(), _python(), "-I", "-S", "-c", ""], capture_output=True, text=True, timeout=20)
+    trial = subprocess.run(
+        [*_bubblewrap(), _python(), "-I", "-S", "-c", ""], capture_output=True, text=True, timeout=20
+    )
     return None if trial.returncode == 0 else f"bubblewrap cannot start ({trial.stderr.strip()!r})"
 
 

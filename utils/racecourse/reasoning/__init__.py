@@ -21,7 +21,7 @@ _HOMES = {
     "GRPOConfig": "grpo",
     "group_advantages": "grpo",
     "grpo_loss": "grpo",
-    "judge_on": "grpo",
+    "judge_on": "evaluation",
     "train_grpo": "grpo",
 }
 __all__ = [

@@ -1,23 +1,36 @@
 """The small models that lessons 04 and 05 begin with: they can think in writing, but do not know that it pays.
 
-    python -m racecourse.reasoning.bases      # or `make checkpoints`
+    python -m racecourse.reasoning.bases      # or `make checkpoints`; about fifteen minutes on two cores
 
-Left out: everything that a language model knows besides.
+They are trained on worked examples by somebody who is in a hurry. Left out: everything else that a language model knows.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from racecourse.models.config import ModelConfig
+from racecourse.models.shipped import CHECKPOINTS, ModelCard, Score, fingerprint, save_checkpoint
 from racecourse.models.tokenizer import Tokenizer
-from racecourse.reasoning.distill import Trace
+from racecourse.reasoning.distill import Trace, Traces
 from racecourse.reasoning.tasks import ChainedArithmetic, Countdown, problems, random_steps, running_digits, written
+from racecourse.scaling.arms import new_model
+from racecourse.scaling.ladder import tiny
+from racecourse.scaling.training import TrainConfig, evaluate, train
+
+if TYPE_CHECKING:
+    from racecourse.models.transformer import Transformer
 
 END = "<|end|>"
 CHARACTERS = "0123456789+-*()=,:;#w!?"
-CONTEXT = 64
+WIDTH, N_TRAINING, N_HELD_OUT = 96, 200_000, 512
 
 
 def character_tokenizer(characters: str, folder: Path) -> Tokenizer:
@@ -76,25 +89,107 @@ def chain_traces(
 
 
 def countdown_traces(
-    n: int, *, split: str, task: Countdown | None = None, p_again: float = 0.5, most_tries: int = 4, seed: int = 0
-) -> list[Trace]:
-    """Worked examples of countdown by somebody who tries at random and soon gives up.
+    n: int, *, split: str, task: Countdown | None = None, p_lucky: float = 0.2, p_again: float = 0.2, most_tries: int = 4,
+    seed: int = 0,
+) -> list[Trace]:  # fmt: skip
+    """Worked examples of countdown by somebody who tries this and that, sees whether it fits, and soon gives up.
 
-    A try is written as `3*2=6,6+7=13`. If it hits the target, the expression is the answer. If not, another try
-    follows behind ';' with `p_again`, or the miss is answered all the same.
+    A try is written as `3*2=6,6+7=13?`, with `!` in the place of `?` if it hits the target; then its expression is the
+    answer. After a miss another try follows behind ';' with `p_again`, or the miss is answered all the same. A share
+    `p_lucky` of the tries is a hit by luck, the others are random: without enough hits a model that learns from
+    this does not learn to tell them from misses.
     """
     task = task or Countdown()
     rng = random.Random(f"countdown {split} {seed}")
     traces = []
     for problem in problems(task, n, split=split, seed=seed):
+        numbers, target = problem.data["numbers"], problem.data["target"]
         tries = []
         while True:
-            steps = random_steps(problem.data["numbers"], task.largest_result, rng)
-            if steps is None:
-                continue
-            tries.append(",".join(f"{s.left}{s.operator}{s.right}={s.result}" for s in steps))
-            hit = steps[-1].result == problem.data["target"]
+            lucky, steps = rng.random() < p_lucky, None
+            while steps is None or (lucky and steps[-1].result != target):
+                steps = random_steps(numbers, task.largest_result, rng)
+            hit = steps[-1].result == target
+            tries.append(",".join(f"{s.left}{s.operator}{s.right}={s.result}" for s in steps) + ("!" if hit else "?"))
             if hit or len(tries) == most_tries or rng.random() >= p_again:
                 break
         traces.append(Trace(problem.prompt, ";".join(tries) + "#" + written(steps)))
     return traces
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one base is made."""
+
+    what: str  # the model in one sentence
+    data: str
+    traces: Callable[..., list[Trace]]
+    row: int  # tokens of a training row: the longest example fits
+    max_context: int
+    training: TrainConfig
+
+
+RECIPES = {
+    "chains-base": Recipe(
+        "Adds and subtracts six digits, at once and badly or in small steps and better; it does not know which pays.",
+        "Made by a formula: racecourse.reasoning.bases.chain_traces. Half answer at once; of the steps of the others one "
+        "in ten is wrong; a few go through it twice.",
+        chain_traces, row=32, max_context=64,
+        training=TrainConfig(n_steps=1200, batch_size=256, learning_rate=2e-3, eval_every=200, eval_rows=N_HELD_OUT),
+    ),
+    "countdown-base": Recipe(
+        "Tries to reach a number from three others by random operations, checks the sum, and gives up early.",
+        "Made by a formula: racecourse.reasoning.bases.countdown_traces. Random tries with some lucky ones; after a miss "
+        "four in five give up.",
+        countdown_traces, row=112, max_context=128,
+        training=TrainConfig(n_steps=1600, batch_size=128, learning_rate=2e-3, eval_every=200, eval_rows=N_HELD_OUT),
+    ),
+}  # fmt: skip
+
+
+def base_config(name: str, tokenizer: Tokenizer) -> ModelConfig:
+    """The shape of a base: the ladder's, with one token for a character."""
+    return dataclasses.replace(tiny(WIDTH), vocab_size=tokenizer.vocab_size, max_context=RECIPES[name].max_context)
+
+
+def base_corpus(name: str, tokenizer: Tokenizer, n_training: int = N_TRAINING) -> Traces:
+    """What a base is trained on, and held-out examples."""
+    recipe = RECIPES[name]
+    return Traces(
+        recipe.traces(n_training, split="train"), recipe.traces(N_HELD_OUT, split="test"), tokenizer, recipe.row
+    )
+
+
+def train_base(name: str, tokenizer: Tokenizer, seed: int = 0, **options: Any) -> Transformer:
+    """One base from nothing; initial weights and order of the data depend on the seed. `options` go to `train`."""
+    model = new_model(base_config(name, tokenizer), seed, std=0.5 * WIDTH**-0.5)
+    training = dataclasses.replace(RECIPES[name].training, seed=seed)
+    train(model, base_corpus(name, tokenizer), training, **options)
+    return model.eval().requires_grad_(False)
+
+
+def main() -> None:
+    """Train every base and put it where `load` finds it."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer = character_tokenizer(CHARACTERS, Path(folder))
+        for name, recipe in RECIPES.items():
+            model, held_out = train_base(name, tokenizer), base_corpus(name, tokenizer, n_training=1)
+            batch = held_out.evaluation(N_HELD_OUT)
+            settings = {"name": name, "n_training": 1}
+            card = ModelCard(
+                name, recipe.what, recipe.data, f"base_corpus({name!r}, tokenizer)", "python -m racecourse.reasoning.bases",
+                0, f"CPU, {torch.get_num_threads()} thread(s)", dataclasses.asdict(recipe.training),
+            )  # fmt: skip
+            card = save_checkpoint(
+                CHECKPOINTS / name, model, card, tokenizer=Path(folder),
+                judge=lambda model, settings=settings, batch=batch: [  # type: ignore[misc]
+                    Score("base_corpus", settings, N_HELD_OUT, fingerprint(*batch), *evaluate(model, batch))
+                ],
+            )  # fmt: skip
+            print(card, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from racecourse.models.generation import generate_ids, pad_left
-from racecourse.reasoning.sampling import Sample, as_sample, pass_at_k, sample_texts
+from racecourse.reasoning.evaluation import Evaluation
+from racecourse.reasoning.sampling import Sample, as_sample
 from racecourse.reasoning.tasks import Problem, Task, problems
 
 if TYPE_CHECKING:
@@ -256,18 +257,6 @@ class Step:
 
 
 @dataclass
-class Evaluation:
-    """How the policy does on held-out problems."""
-
-    step: int
-    accuracy: float  # mean true reward at temperature 1
-    greedy: float  # at temperature 0
-    length: float  # tokens per answer at temperature 1
-    pass_at_8: float
-    examples: list[list[str]]  # prompt and answer, a few
-
-
-@dataclass
 class History:
     """What a run did."""
 
@@ -297,7 +286,8 @@ def train_grpo(
     """Train `model` in place by reward alone, on training problems of `task`.
 
     `reward(problem, text)` is what is trained on, the task's own if not given; another one (random, length, leaky)
-    makes a control. `judge` measures before the first step, every `eval_every` steps and at the end; see `judge_on`.
+    makes a control. `judge` measures before the first step, every `eval_every` steps and at the end; see
+    `racecourse.reasoning.evaluation.judge_on`.
     """
     reward = reward or task.reward
     device = next(model.parameters()).device
@@ -410,40 +400,6 @@ def update(
             optimizer.step()
     n_tokens = int(mask_BT.sum())
     return entropy / n_tokens, kl / n_tokens
-
-
-def judge_on(
-    task: Task, tokenizer: Tokenizer, *, n_problems: int = 200, n_samples: int = 16, max_new_tokens: int = 16,
-    prefix: str = "", seed: int = 1,
-) -> Callable[[Transformer], Evaluation]:  # fmt: skip
-    """A judge for `train_grpo`: accuracy on held-out problems, always the same ones, by the task's own verifier.
-
-    `prefix` is put behind every prompt and counts as part of the answer: "#" forces an answer without thinking.
-    """
-    held_out = problems(task, n_problems, split="test", seed=seed)
-    prompts = [problem.prompt + prefix for problem in held_out]
-
-    def right(samples: list[list[Sample]]) -> list[list[float]]:
-        return [[task.reward(problem, prefix + sample.text) for sample in row]
-                for problem, row in zip(held_out, samples, strict=True)]  # fmt: skip
-
-    def judge(model: Transformer) -> Evaluation:
-        model.eval()
-        drawn = sample_texts(model, tokenizer, prompts, n_samples=n_samples, max_new_tokens=max_new_tokens, seed=seed)
-        greedy = sample_texts(model, tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=0.0)
-        scores = right(drawn)
-        n_correct = [sum(score == 1 for score in row) for row in scores]
-        k = min(8, n_samples)
-        return Evaluation(
-            step=0,
-            accuracy=sum(map(sum, scores)) / (n_problems * n_samples),
-            greedy=sum(map(sum, right(greedy))) / n_problems,
-            length=sum(sample.n_tokens for row in drawn for sample in row) / (n_problems * n_samples),
-            pass_at_8=sum(pass_at_k(n_samples=n_samples, n_correct=c, k=k) for c in n_correct) / n_problems,
-            examples=[[prompt, row[0].text] for prompt, row in zip(prompts[:3], drawn[:3], strict=True)],
-        )
-
-    return judge
 
 
 def hash_of(*numbers: int) -> int:

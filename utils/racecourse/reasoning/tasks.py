@@ -206,9 +206,7 @@ def random_steps(numbers: Sequence[int], largest_result: int, rng: random.Random
     return join(first, others, rng.choices("+-*", k=len(others)), largest_result)
 
 
-def join(
-    first: int, others: Sequence[int], operators: Sequence[str], largest_result: int
-) -> list[Calculation] | None:
+def join(first: int, others: Sequence[int], operators: Sequence[str], largest_result: int) -> list[Calculation] | None:
     """`first` and `others` joined from the left; None if a result is below 0 or above `largest_result`."""
     steps, total = [], first
     for other, operator in zip(others, operators, strict=True):
