@@ -1,4 +1,4 @@
-"""GRPO's pieces: cases worked by hand, TRL's own code on the same tensors, autograd against the definition, the loop."""
+"""GRPO's pieces: cases worked by hand, TRL's code on the same tensors, autograd against the definition, the loop."""
 
 import math
 from types import SimpleNamespace
@@ -146,11 +146,11 @@ def test_the_loss_by_hand():
     expected = ((-1.2 + (-1 + 0.1 * 0.148721)) / 2 + 2.0) / 2
     loss = grpo_loss(logprobs, old, T([1.0, -2.0]), mask, ref_logprobs_BT=reference, kl_weight=0.1)
     assert loss.item() == pytest.approx(expected, abs=1e-5)
-    with pytest.raises(ValueError, match="kl_weight=0.1 needs"):
+    with pytest.raises(ValueError, match="needs the reference"):
         grpo_loss(logprobs, old, T([1.0, -2.0]), mask, kl_weight=0.1)
 
 
-# ------------------------------------------------------------------------------------------------- TRL on the same tensors
+# ------------------------------------------------------------------------------------ TRL on the same tensors
 
 
 @pytest.mark.parametrize(
@@ -257,8 +257,8 @@ def test_a_step_without_signal_moves_no_weight(model, tokenizer):
     with torch.no_grad():
         for p, old in zip(model.parameters(), before, strict=True):
             p.copy_(old)
-    history = train_grpo(model, tokenizer, ChainedArithmetic(), GRPOConfig(n_steps=3, n_prompts=2, group_size=4, eval_every=9),
-                         reward=first_step_only, log=None)  # fmt: skip
+    longer = GRPOConfig(n_steps=3, n_prompts=2, group_size=4, eval_every=9)
+    history = train_grpo(model, tokenizer, ChainedArithmetic(), longer, reward=first_step_only, log=None)
     assert [step.signal > 0 for step in history.steps] == [True, False, False]
     assert all(torch.equal(a, b) for a, b in zip(after_one, model.parameters(), strict=True))
 
@@ -282,7 +282,7 @@ def test_what_is_rewarded_becomes_likelier(model, tokenizer, options):
 
 
 def test_groups_without_signal_are_asked_anew(model, tokenizer):
-    """Paid are only answers to problems that start with 1, 3 or 7: their groups have signal, the others are replaced."""
+    """Paid are only answers to problems that start with 1, 3 or 7: the groups of the others are replaced."""
 
     def picky(problem: Problem, text: str) -> float:
         return len(text) if problem.prompt.startswith(("1", "3", "7")) else 0.0

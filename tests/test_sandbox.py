@@ -74,7 +74,8 @@ def test_nothing_that_was_started_is_left(either):
     if os.geteuid() != 0 and sys.platform == "linux":
         pytest.skip("a user's code cannot start a process at all here")
     mark = "racecourse-left-over"
-    code = f"import subprocess, time\nsubprocess.Popen(['sh', '-c', 'sleep 61 # {mark}'], start_new_session=True)\ntime.sleep(60)"
+    child = f"subprocess.Popen(['sh', '-c', 'sleep 61 # {mark}'], start_new_session=True)"
+    code = f"import subprocess, time\n{child}\ntime.sleep(60)"
     run_untrusted(code, seconds=1.0)
     time.sleep(0.2)
     assert not [p for p in psutil.process_iter(["cmdline"]) if mark in " ".join(p.info["cmdline"] or [])

@@ -2,7 +2,7 @@
 
 import random
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 
 import pytest
 
@@ -119,7 +119,7 @@ def test_random_steps_are_correct_sums_within_the_range():
         if steps is not None:
             assert sorted([steps[0].left, *(s.right for s in steps)]) == sorted(numbers)
             assert all(eval(f"{s.left}{s.operator}{s.right}") == s.result and 0 <= s.result <= 99 for s in steps)
-            assert all(one.result == after.left for one, after in zip(steps, steps[1:]))  # noqa: B905
+            assert all(one.result == after.left for one, after in pairwise(steps))
             assert Fraction(eval(written(steps))) == steps[-1].result
 
 
@@ -166,15 +166,17 @@ def test_a_countdown_trace_is_a_walk_of_correct_sums():
         assert 1 <= len(tries) <= 4
         for attempt in tries:
             for calculation in attempt.split(","):
-                left, result = calculation.split("=")
+                left, result = calculation.rstrip("!?").split("=")
                 assert eval(left) == int(result)
-        results = [int(attempt.rpartition("=")[2]) for attempt in tries]
+        results = [int(attempt.rpartition("=")[2].rstrip("!?")) for attempt in tries]
+        assert [attempt[-1] == "!" for attempt in tries] == [r == problem.data["target"] for r in results]
         assert all(result != problem.data["target"] for result in results[:-1])
         assert eval(answer) == results[-1]
         right = results[-1] == problem.data["target"]
         assert task.reward(problem, trace.completion) == right
         hits += right
-    assert 0.05 < hits / 500 < 0.3
+    # a share of 0.2 of the tries is lucky, of the others about one in twelve; a miss is tried again with 0.2
+    assert 0.2 < hits / 500 < 0.4
 
 
 # ------------------------------------------------------------------------------------------------------ reasoning-gym

@@ -28,11 +28,13 @@ def test_exact_and_after():
 
 
 @pytest.mark.parametrize(("text", "value"), [
-    ("7", 7), ("-7", -7), ("+7", 7), ("\u22127", -7), (" 1,234,567.50 ", Fraction("1234567.5")), ("$3", 3), (".5", Fraction(1, 2)),
+    ("7", 7), ("-7", -7), ("+7", 7), ("\u22127", -7), (" 1,234,567.50 ", Fraction("1234567.5")), ("$3", 3),
+    (".5", Fraction(1, 2)),
     ("5.", 5), ("-7/2", Fraction(-7, 2)), ("3 / 4", Fraction(3, 4)), ("2e3", 2000), ("1E-2", Fraction(1, 100)),
     ("5 %", Fraction(1, 20)), ("0.1", Fraction(1, 10)),
     ("7 or 8", None), ("", None), ("seven", None), ("1/0", None), ("inf", None), ("nan", None), ("1,23", None),
-    ("12,34,567", None), ("1e9999", None), ("--7", None), ("7" * 5000, None), ("٣", None), ("0x10", None), ("1_000", None),
+    ("12,34,567", None), ("1e9999", None), ("--7", None), ("7" * 5000, None), ("٣", None), ("0x10", None),
+    ("1_000", None),
     ("\x00", None), ("3.4.5", None),
 ])  # fmt: skip
 def test_a_number_is_read_as_people_write_it(text, value):
@@ -187,10 +189,14 @@ def hostile(n: int, seed: int):
     """Texts of many kinds: noise, broken and nested formulas, huge numbers, code, Unicode, near misses."""
     rng = random.Random(seed)
     pieces = [
-        "#", "(", ")", "((", "))", "+", "-", "*", "/", "**", "//", "%", "=", ",", ".", "0", "1", "7", "12", "9" * 30, "9" * 5000,
-        "1e999", "inf", "nan", "-0", "\x00", "\ud800", "\u202e", "٣", "²", "½", "＋", "\n", "\t", " ", "<think>", "</think>",
-        "__import__('os').system('touch /tmp/hacked')", "lambda:0", "{}", "[]", "'", '"', "\\", "$", "\\frac{1}{0}", "```python\n",
-        "```", "import os", "while 1:pass", "open('/tmp/hacked','w')", "1/0", "%s", "{0}", "None", "True", "(" * 400, "-" * 400,
+        "#", "(", ")", "((", "))", "+", "-", "*", "/", "**", "//", "%", "=", ",", ".", "0", "1", "7", "12", "9" * 30,
+        "9" * 5000,
+        "1e999", "inf", "nan", "-0", "\x00", "\ud800", "\u202e", "٣", "²", "½", "＋", "\n", "\t", " ", "<think>",
+        "</think>",
+        "__import__('os').system('touch /tmp/hacked')", "lambda:0", "{}", "[]", "'", '"', "\\", "$", "\\frac{1}{0}",
+        "```python\n",
+        "```", "import os", "while 1:pass", "open('/tmp/hacked','w')", "1/0", "%s", "{0}", "None", "True", "(" * 400,
+        "-" * 400,
     ]  # fmt: skip
     for _ in range(n):
         kind = rng.random()
@@ -210,8 +216,8 @@ def test_ten_thousand_hostile_texts_neither_raise_nor_hang_nor_pay():
     for text in hostile(10_000, seed=0):
         before = time.perf_counter()
         scores = [
-            ChainedArithmetic().reward(chain, text), Countdown().reward(countdown, text), number(text, 7), exact(text, "x"),
-            layout(text, r"<think>.*</think>\s*<answer>.*</answer>"), expression(text, [7], 7),
+            ChainedArithmetic().reward(chain, text), Countdown().reward(countdown, text), number(text, 7),
+            exact(text, "x"), layout(text, r"<think>.*</think>\s*<answer>.*</answer>"), expression(text, [7], 7),
         ]  # fmt: skip
         assert all(score in (0.0, 1.0) for score in scores)
         code_block(text)
@@ -224,8 +230,10 @@ def test_hostile_programs_are_judged_wrong_and_touch_nothing(n, tmp_path):
     mark = tmp_path / "hacked"
     attacks = [
         f"open({str(mark)!r}, 'w').write('x')", f"import os; os.system('touch {mark}')",
-        "import socket; socket.create_connection(('127.0.0.1', 22), 0.1)", "import shutil; shutil.rmtree('/', ignore_errors=True)",
-        "import os; [os.kill(pid, 9) for pid in range(2, 30)]", "import sys; sys.stdout.buffer.write(bytes(range(256)) * 99)",
+        "import socket; socket.create_connection(('127.0.0.1', 22), 0.1)",
+        "import shutil; shutil.rmtree('/', ignore_errors=True)",
+        "import os; [os.kill(pid, 9) for pid in range(2, 30)]",
+        "import sys; sys.stdout.buffer.write(bytes(range(256)) * 99)",
         "raise MemoryError", "x = [0] * 10**9", "import threading; threading.Thread(target=lambda: 1).start()",
     ]  # fmt: skip
     rng = random.Random(n)

@@ -89,8 +89,8 @@ def run_untrusted(code: str, *, seconds: float = 2.0, memory_mb: int = 512) -> O
         except subprocess.TimeoutExpired:
             status = "timeout"
         _kill(process, shut_in)
-        texts = [_read(stream) for stream in (stdout, stderr)]
-    return Outcome(status, *texts, time.perf_counter() - started, shut_in)
+        out, err = _read(stdout), _read(stderr)
+    return Outcome(status, out, err, time.perf_counter() - started, shut_in)
 
 
 @functools.cache

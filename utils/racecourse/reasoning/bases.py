@@ -2,7 +2,7 @@
 
     python -m racecourse.reasoning.bases      # or `make checkpoints`; about fifteen minutes on two cores
 
-They are trained on worked examples by somebody who is in a hurry. Left out: everything else that a language model knows.
+They are trained on worked examples by somebody in a hurry. Left out: everything else that a language model knows.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def chain_traces(
 
 
 def countdown_traces(
-    n: int, *, split: str, task: Countdown | None = None, p_lucky: float = 0.2, p_again: float = 0.2, most_tries: int = 4,
-    seed: int = 0,
+    n: int, *, split: str, task: Countdown | None = None, p_lucky: float = 0.2, p_again: float = 0.2,
+    most_tries: int = 4, seed: int = 0,
 ) -> list[Trace]:  # fmt: skip
     """Worked examples of countdown by somebody who tries this and that, sees whether it fits, and soon gives up.
 
@@ -132,15 +132,15 @@ class Recipe:
 RECIPES = {
     "chains-base": Recipe(
         "Adds and subtracts six digits, at once and badly or in small steps and better; it does not know which pays.",
-        "Made by a formula: racecourse.reasoning.bases.chain_traces. Half answer at once; of the steps of the others one "
-        "in ten is wrong; a few go through it twice.",
+        "Made by a formula: racecourse.reasoning.bases.chain_traces. Half answer at once; of the steps of the others "
+        "one in ten is wrong; a few go through it twice.",
         chain_traces, row=32, max_context=64,
         training=TrainConfig(n_steps=1200, batch_size=256, learning_rate=2e-3, eval_every=200, eval_rows=N_HELD_OUT),
     ),
     "countdown-base": Recipe(
         "Tries to reach a number from three others by random operations, checks the sum, and gives up early.",
-        "Made by a formula: racecourse.reasoning.bases.countdown_traces. Random tries with some lucky ones; after a miss "
-        "four in five give up.",
+        "Made by a formula: racecourse.reasoning.bases.countdown_traces. Random tries with some lucky ones; after a "
+        "miss four in five give up.",
         countdown_traces, row=112, max_context=128,
         training=TrainConfig(n_steps=1600, batch_size=128, learning_rate=2e-3, eval_every=200, eval_rows=N_HELD_OUT),
     ),
@@ -168,27 +168,33 @@ def train_base(name: str, tokenizer: Tokenizer, seed: int = 0, **options: Any) -
     return model.eval().requires_grad_(False)
 
 
-def main() -> None:
-    """Train every base and put it where `load` finds it."""
+def judge(model: Transformer, name: str, tokenizer: Tokenizer) -> list[Score]:
+    """The loss on held-out examples, for the model card."""
+    settings = {"name": name, "n_training": 1}
+    batch = base_corpus(tokenizer=tokenizer, **settings).evaluation(N_HELD_OUT)
+    return [Score("base_corpus", settings, N_HELD_OUT, fingerprint(*batch), *evaluate(model, batch))]
+
+
+def make(name: str, tokenizer: Tokenizer, tokenizer_folder: Path, folder: Path) -> ModelCard:
+    """Train one base and write it to `folder`."""
     import torch
 
+    recipe = RECIPES[name]
+    card = ModelCard(
+        name, recipe.what, recipe.data, f"base_corpus({name!r}, tokenizer)", "python -m racecourse.reasoning.bases",
+        recipe.training.seed, f"CPU, {torch.get_num_threads()} thread(s)", dataclasses.asdict(recipe.training),
+    )  # fmt: skip
+    model = train_base(name, tokenizer)
+    return save_checkpoint(
+        folder, model, card, judge=lambda model: judge(model, name, tokenizer), tokenizer=tokenizer_folder
+    )
+
+
+def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = character_tokenizer(CHARACTERS, Path(folder))
-        for name, recipe in RECIPES.items():
-            model, held_out = train_base(name, tokenizer), base_corpus(name, tokenizer, n_training=1)
-            batch = held_out.evaluation(N_HELD_OUT)
-            settings = {"name": name, "n_training": 1}
-            card = ModelCard(
-                name, recipe.what, recipe.data, f"base_corpus({name!r}, tokenizer)", "python -m racecourse.reasoning.bases",
-                0, f"CPU, {torch.get_num_threads()} thread(s)", dataclasses.asdict(recipe.training),
-            )  # fmt: skip
-            card = save_checkpoint(
-                CHECKPOINTS / name, model, card, tokenizer=Path(folder),
-                judge=lambda model, settings=settings, batch=batch: [  # type: ignore[misc]
-                    Score("base_corpus", settings, N_HELD_OUT, fingerprint(*batch), *evaluate(model, batch))
-                ],
-            )  # fmt: skip
-            print(card, flush=True)
+        for name in RECIPES:
+            print(make(name, tokenizer, Path(folder), CHECKPOINTS / name), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How good a policy is on held-out problems: sampled, greedy, without thinking, and with many tries.
 
-All numbers come from the task's own verifier, whatever reward the policy was trained on. Left out: confidence intervals;
-the same problems are asked every time, so that two evaluations differ by the policy and by sampling alone.
+All numbers come from the task's own verifier, whatever reward the policy was trained on. The same problems are asked
+every time: two evaluations differ by the policy and by sampling alone. Left out: confidence intervals.
 """
 
 from __future__ import annotations

@@ -103,12 +103,18 @@ class Outcome:
     passes: list[float] = field(default_factory=list)  # pass@k for KS
 
 
-METHODS = ("base", "more of the same", "own right answers", "a teacher's right answers", "worked examples without error",
-           "reinforcement learning")  # fmt: skip
+METHODS = (
+    "base",
+    "more of the same",
+    "own right answers",
+    "a teacher's right answers",
+    "worked examples without error",
+    "reinforcement learning",
+)
 
 
 def flops_of(history: History, base: Transformer, config: GRPOConfig, n_prompt: int) -> float:
-    """Forward once to write and three forward's worth to learn, for every token of prompt and answer, without padding."""
+    """One forward to write and three forwards' worth to learn, for every token of prompt and answer, no padding."""
     tokens = sum((n_prompt + step.length) * config.n_prompts * config.group_size for step in history.steps)
     forward = flops_per_token(base.config, context=n_prompt)
     return tokens * (forward + 3 * forward)
@@ -165,8 +171,8 @@ def spend(
 
 
 def measure_policy(
-    method: str, model: Transformer, tokenizer: Tokenizer, seconds: float, flops: float, n_traces: int, task: Task = CHAINS,
-    n_samples: int = 64, max_new_tokens: int = 16,
+    method: str, model: Transformer, tokenizer: Tokenizer, seconds: float, flops: float, n_traces: int,
+    task: Task = CHAINS, n_samples: int = 64, max_new_tokens: int = 16,
 ) -> Outcome:  # fmt: skip
     """The line of the table for one model."""
     judged = judge_on(task, tokenizer, max_new_tokens=max_new_tokens)(model)
@@ -232,7 +238,9 @@ def save_runs(runs: dict[tuple[str, str, int], dict[str, Any]], made_on: str, pa
     """One line per run, numbers with four digits."""
     rows = []
     for (part, name, seed), run in runs.items():
-        plain = {key: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for key, v in run.items()}
+        plain = dict(run)
+        if "history" in run:
+            plain["history"] = dataclasses.asdict(run["history"])
         if "outcomes" in run:
             plain["outcomes"] = [dataclasses.asdict(outcome) for outcome in run["outcomes"]]
         rows.append(json.dumps(rounded({**plain, "part": part, "name": name, "seed": seed})))

@@ -1,8 +1,8 @@
 """Rewards that a rule can give: is this text a right answer? A verifier never raises, whatever a model wrote.
 
 `expression` and `number` read text with parsers of their own; nothing is ever given to `eval`. `passes_tests` runs a
-model's program in a sandbox, `equivalent` asks the library math-verify in a process that can be killed. Left out: reward
-models.
+model's program in a sandbox, `equivalent` asks the library math-verify in a process that can be killed. Left out:
+reward models.
 """
 
 from __future__ import annotations
