@@ -35,11 +35,13 @@ build: setup  ## build lessons/, solutions/ and exercises/ from sources/; run th
 execute: setup  ## build, and run every lesson again at full settings
 	$(VENV)/racecourse build --execute
 
-checkpoints: setup  ## train the models again that come with the course, and the runs that lessons show as recorded (an hour)
+checkpoints: setup  ## train the models again that come with the course, and the runs that lessons show as recorded (two hours)
 	$(VENV)/python -m racecourse.scaling.checkpoints
-	rm -f utils/racecourse/scaling/data/ladder.json utils/racecourse/scaling/data/arms.json
+	$(VENV)/python -m racecourse.reasoning.bases
+	rm -f utils/racecourse/scaling/data/ladder.json utils/racecourse/scaling/data/arms.json utils/racecourse/reasoning/data/runs.json
 	$(VENV)/python -m racecourse.scaling.ladder
 	$(VENV)/python -m racecourse.scaling.arms
+	$(VENV)/python -m racecourse.reasoning.runs
 
 bench: setup  ## run what is in benchmarks/ and print the tables
 	$(VENV)/racecourse bench

@@ -18,6 +18,7 @@ from conftest import ROOT
 from racecourse.models import ModelConfig, Transformer, load, shipped
 from racecourse.models.config import MLAConfig, MoEConfig, RopeScaling
 from racecourse.models.shipped import ModelCard, Score, fingerprint, load_checkpoint, read_card, save_checkpoint
+from racecourse.reasoning import bases
 from racecourse.scaling import TrainConfig, corpora, count_parameters, train
 from racecourse.scaling.training import evaluate
 
@@ -251,7 +252,7 @@ def test_load_finds_what_is_shipped_and_what_is_in_a_folder(toy, tmp_path, monke
 @cache
 def corpus_of(name: str, settings: str, tokenizer_folder: Path | None):
     """A corpus as a card names it; text is cut by the tokenizer that lies beside the model."""
-    make = getattr(corpora, name)
+    make = getattr(bases, name) if name == "base_corpus" else getattr(corpora, name)
     arguments = json.loads(settings)
     if tokenizer_folder is not None and "tokenizer" in inspect.signature(make).parameters:
         arguments["tokenizer"] = shipped.Tokenizer.from_folder(tokenizer_folder)

@@ -86,7 +86,7 @@ def test_every_countdown_can_be_solved_and_its_answer_is_right():
     for problem in problems(task, 300):
         numbers, target = problem.data["numbers"], problem.data["target"]
         assert problem.prompt == f"{','.join(map(str, numbers))}:{target}=" and 0 <= target <= 99
-        assert len(numbers) == 3 and all(1 <= n <= 12 for n in numbers)
+        assert len(numbers) == 3 and all(1 <= n <= 15 for n in numbers)
         assert task.reward(problem, f"whatever#{problem.answer}") == 1 == task.reward(problem, "#" + problem.answer)
         assert task.reward(problem, problem.answer) == 0  # no mark
 

@@ -44,7 +44,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 class Score:
     """What the file reaches on a corpus's evaluation rows, on a CPU in float32."""
 
-    corpus: str  # a name in racecourse.scaling.corpora ...
+    corpus: str  # a name in racecourse.scaling.corpora or racecourse.reasoning.bases ...
     settings: dict[str, Any]  # ... and what it is called with
     rows: int  # corpus.evaluation(rows) is what was judged
     rows_crc32: int  # of those rows: another version of Python has another standard library

@@ -170,7 +170,7 @@ def train_base(name: str, tokenizer: Tokenizer, seed: int = 0, **options: Any) -
 
 def judge(model: Transformer, name: str, tokenizer: Tokenizer) -> list[Score]:
     """The loss on held-out examples, for the model card."""
-    settings = {"name": name, "n_training": 1}
+    settings: dict[str, Any] = {"name": name, "n_training": 1}
     batch = base_corpus(tokenizer=tokenizer, **settings).evaluation(N_HELD_OUT)
     return [Score("base_corpus", settings, N_HELD_OUT, fingerprint(*batch), *evaluate(model, batch))]
 

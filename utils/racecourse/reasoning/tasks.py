@@ -121,7 +121,7 @@ class Countdown:
     """
 
     n_numbers: int = 3
-    largest: int = 12
+    largest: int = 15
     largest_result: int = 99
 
     def draw(self, rng: random.Random) -> Problem:
