@@ -1,4 +1,4 @@
-"""TRL's trainer on our tasks: the settings arrive, the loss is ours on its own batch, and two processes share the work."""
+"""TRL's trainer on our tasks: settings arrive, the loss is ours on its own batch, two processes share the work."""
 
 import os
 import re
