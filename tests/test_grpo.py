@@ -199,7 +199,7 @@ def test_log_probabilities_are_those_of_transformers_row_by_row(model, tokenizer
     """Prompts of different lengths, padded together; the witness gets each row alone and unpadded."""
     hf = to_hf(model)
     rollout = roll_out(model, tokenizer, ["3+5=", "9-4+2=", "1+1="], max_new_tokens=10, temperature=0.7, seed=2)
-    logprobs_BT, entropy_BT = token_logprobs(model, rollout, temperature=0.7)
+    logprobs_BT, entropy_BT = token_logprobs(model, rollout, 1, temperature=0.7)
     for row, prompt in enumerate(["3+5=", "9-4+2=", "1+1="]):
         ids = tokenizer.encode(prompt)
         n = int(rollout.mask_BT[row].sum())
@@ -210,6 +210,28 @@ def test_log_probabilities_are_those_of_transformers_row_by_row(model, tokenizer
         torch.testing.assert_close(logprobs_BT[row, :n], expected.log_prob(written), atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(entropy_BT[row, :n], expected.entropy(), atol=1e-4, rtol=1e-4)
         assert len(rollout.samples[row].text) == n - rollout.samples[row].ended
+
+
+def test_a_packed_group_is_computed_as_its_rows_alone(model, tokenizer):
+    """Values and gradients; the witness shares no prompt and packs nothing: one plain forward per row."""
+    prompts = ["3+5="] * 8 + ["9-4+2="] * 8 + ["1="] * 8
+    rollout = roll_out(model, tokenizer, prompts, max_new_tokens=20, seed=3)
+    assert len(set(rollout.mask_BT.sum(1).tolist())) > 2
+    weights_BT = torch.randn(rollout.mask_BT.shape, generator=torch.Generator().manual_seed(0)) * rollout.mask_BT
+    model.requires_grad_(True)
+    logprobs_BT, entropy_BT = token_logprobs(model, rollout, 8)
+    packed = torch.autograd.grad((logprobs_BT * weights_BT).sum(), list(model.parameters()))
+    total = torch.zeros(())
+    for row, prompt in enumerate(prompts):
+        ids, n = tokenizer.encode(prompt), int(rollout.mask_BT[row].sum())
+        written = rollout.written_BT[row, :n]
+        all_NV = model(torch.cat((T(ids), written))[None])[0, len(ids) - 1 : -1].log_softmax(-1)
+        alone = all_NV.gather(-1, written[:, None])[:, 0]
+        torch.testing.assert_close(logprobs_BT[row, :n], alone, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(entropy_BT[row, :n], -(all_NV.exp() * all_NV).sum(-1), atol=1e-5, rtol=1e-5)
+        total = total + (alone * weights_BT[row, :n]).sum()
+    for ours, theirs in zip(packed, torch.autograd.grad(total, list(model.parameters())), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
 
 
 def test_the_mask_ends_with_the_end_token(model, tokenizer):
@@ -224,12 +246,14 @@ def test_the_mask_ends_with_the_end_token(model, tokenizer):
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(model, tokenizer):
-    rollout = roll_out(model, tokenizer, ["3+5=", "9-4+2="] * 4, max_new_tokens=8, seed=1)
+    rollout = roll_out(model, tokenizer, ["3+5="] * 4 + ["9-4+2="] * 4, max_new_tokens=8, seed=1)
     advantages_B = torch.linspace(-1, 1, 8)
     for normalise in ("sequence", "token", "constant"):
         gradients = []
         for rows_at_once in (3, 100):
-            config = GRPOConfig(normalise=normalise, rows_at_once=rows_at_once, max_new_tokens=8, clip_norm=1e9)
+            config = GRPOConfig(
+                group_size=4, normalise=normalise, rows_at_once=rows_at_once, max_new_tokens=8, clip_norm=1e9
+            )
             optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
             grpo.update(model, optimizer, rollout, advantages_B, config, None)
             gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))

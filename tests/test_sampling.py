@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from racecourse.models import ModelConfig, Transformer
+from racecourse.models.generation import generate_ids
 from racecourse.reasoning.bases import CHARACTERS, character_tokenizer
 from racecourse.reasoning.sampling import (
     Vote,
@@ -161,3 +162,16 @@ def test_a_sample_counts_its_end_token_and_does_not_show_it(tokenizer):
     assert as_sample(tokenizer, [1, 2, end]) == ("12", 3, True)
     assert as_sample(tokenizer, [1, 2]) == ("12", 2, False)
     assert as_sample(tokenizer, []) == ("", 0, False)
+
+
+def test_samples_that_share_a_prompt_continue_it_as_if_it_were_repeated(tokenizer):
+    """Greedy, with prompts of unlike length: what each prompt alone would get, as often as asked."""
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig("llama", tokenizer.vocab_size, 16, 2, 2, 1, 8, 16, max_context=64))
+    model.init_weights(0.4)
+    prompts = [tokenizer.encode(prompt) for prompt in ("3+5=", "9", "1+1-4+5=")]
+    alone = [generate_ids(model, [prompt], max_new_tokens=12)[0] for prompt in prompts]
+    assert len({tuple(ids) for ids in alone}) > 1
+    assert generate_ids(model, prompts, n_samples=3, max_new_tokens=12) == [ids for ids in alone for _ in range(3)]
+    drawn = generate_ids(model, prompts[:1], n_samples=6, max_new_tokens=12, temperature=1.0, seed=0)
+    assert len({tuple(ids) for ids in drawn}) == 6

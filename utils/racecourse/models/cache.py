@@ -56,3 +56,10 @@ class KVCache:
         self.k[layer, :, :, start:end] = k_BKTC
         self.v[layer, :, :, start:end] = v_BKTC
         return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
+
+
+def repeat_rows(cache: KVCache, n: int) -> None:
+    """Every row n times, side by side: n continuations of one prompt begin with the same memory."""
+    cache.k, cache.v = cache.k.repeat_interleave(n, dim=1), cache.v.repeat_interleave(n, dim=1)
+    if cache.n_pad_B is not None:
+        cache.n_pad_B = cache.n_pad_B.repeat_interleave(n)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from racecourse.models.cache import KVCache
+from racecourse.models.cache import KVCache, repeat_rows
 from racecourse.models.text_stream import TextStream
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def generate_ids(
     model: Transformer,
     prompts: Sequence[Sequence[int]],
     *,
+    n_samples: int = 1,
     max_new_tokens: int = 64,
     temperature: float = 0.0,
     top_k: int | None = None,
@@ -95,16 +96,18 @@ def generate_ids(
     seed: int | None = None,
     on_id: Callable[[int, int], bool] | None = None,
 ) -> list[list[int]]:
-    """The new ids of each row, without the prompt.
+    """The new ids of each row, without the prompt: `n_samples` rows for each prompt, side by side.
 
-    A row that ends by itself ends in one of `eos_ids`; one that does not was cut off. `on_id(row, id)` sees every new
-    id; when it returns True that row ends. `seed=None` draws a new seed.
+    A prompt is read once, however many samples continue it. A row that ends by itself ends in one of `eos_ids`; one
+    that does not was cut off. `on_id(row, id)` sees every new id; when it returns True that row ends. `seed=None` draws
+    a new seed.
 
     Raises:
         ValueError: an empty prompt, settings out of range, or more tokens than the model's context.
     """
     _check(model, prompts, max_new_tokens, temperature, top_k, top_p)
-    new_ids: list[list[int]] = [[] for _ in prompts]
+    n_rows = len(prompts) * n_samples
+    new_ids: list[list[int]] = [[] for _ in range(n_rows)]
     if not prompts or max_new_tokens == 0:
         return new_ids
     weight = next(model.parameters())
@@ -118,9 +121,12 @@ def generate_ids(
         n_pad_B=n_pad_B if n_pad_B.any() else None,  # no padding: attention needs no mask
     )
     generator = _generator(weight.device, seed)
-    running = set(range(len(prompts)))
-    for _ in range(max_new_tokens):
+    running = set(range(n_rows))
+    for step in range(max_new_tokens):
         logits_BV = model(ids_BT, cache=cache, last_only=True)[:, -1]
+        if step == 0 and n_samples > 1:
+            repeat_rows(cache, n_samples)
+            logits_BV = logits_BV.repeat_interleave(n_samples, dim=0)
         ids_B = sample(logits_BV, temperature, top_k, top_p, generator)
         for row, token_id in enumerate(ids_B.tolist()):
             if row in running:

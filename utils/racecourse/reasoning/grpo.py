@@ -188,23 +188,80 @@ def as_rollout(
     return Rollout(prompt_BS, n_pad_B, torch.tensor(padded, device=device), mask_BT.to(device), samples)
 
 
+class Packed(NamedTuple):
+    """A group in one row: its prompt once, then all its answers; an answer sees the prompt and itself.
+
+    With G answers to a prompt the prompt is computed once instead of G times, and short answers are not padded to the
+    longest.
+    """
+
+    ids_PN: Int[Tensor, "P N"]
+    positions_PN: Int[Tensor, "P N"]
+    mask_PNN: Bool[Tensor, "P N N"]
+    source_BT: Int[Tensor, "B T"]  # the place in N from which each written token is predicted
+
+
+def pack_groups(rollout: Rollout, group_size: int) -> Packed:
+    """Rows P * G of one prompt length S as P rows of length S + the longest group's answers."""
+    S, (B, T), P = rollout.prompt_BS.shape[1], rollout.mask_BT.shape, len(rollout.mask_BT) // group_size
+    device = rollout.mask_BT.device
+    lengths_PG = rollout.mask_BT.sum(1).view(P, group_size)
+    start_B = (S + lengths_PG.cumsum(1) - lengths_PG).flatten()  # where each answer begins in its row
+    N = S + int(lengths_PG.sum(1).max())
+    row_BT = (torch.arange(B, device=device) // group_size)[:, None].expand(B, T)
+    time_BT = torch.arange(T, device=device).expand(B, T)
+    place_BT = start_B[:, None] + time_BT
+    source_BT = torch.where(time_BT == 0, S - 1, place_BT - 1).masked_fill(~rollout.mask_BT, 0)
+
+    written = rollout.mask_BT
+    ids_PN = torch.zeros(P, N, dtype=torch.long, device=device)
+    positions_PN = torch.zeros_like(ids_PN)
+    part_PN = torch.full_like(ids_PN, -1)  # 0 for the prompt, 1 to G for the answers, -1 for padding
+    ids_PN[:, :S] = rollout.prompt_BS[::group_size]
+    positions_PN[:, :S] = torch.arange(S, device=device)
+    is_pad_PS = torch.arange(S, device=device) < rollout.n_pad_B[::group_size, None]
+    part_PN[:, :S] = torch.where(is_pad_PS, -1, 0)
+    ids_PN[row_BT[written], place_BT[written]] = rollout.written_BT[written]
+    positions_PN[row_BT[written], place_BT[written]] = S + time_BT[written]
+    answer_BT = (torch.arange(B, device=device) % group_size)[:, None].expand(B, T)
+    part_PN[row_BT[written], place_BT[written]] = 1 + answer_BT[written]
+
+    before_NN = torch.ones(N, N, dtype=torch.bool, device=device).tril()
+    own_PNN = part_PN[:, :, None] == part_PN[:, None]
+    prompt_P1N = (part_PN == 0)[:, None] & (part_PN != -1)[:, :, None]
+    return Packed(ids_PN, positions_PN, before_NN & (own_PNN | prompt_P1N), source_BT)
+
+
 def token_logprobs(
-    model: Transformer, rollout: Rollout, rows: slice = slice(None), temperature: float = 1.0
-) -> tuple[Float[Tensor, "R T"], Float[Tensor, "R T"]]:
+    model: Transformer, rollout: Rollout, group_size: int, temperature: float = 1.0
+) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
     """Log-probability of every written token, and the entropy (nats) of the distribution that it was drawn from.
 
     What stands at padding means nothing: mask it. The temperature is that of the sampling: the policy is what was
-    sampled from.
+    sampled from. `group_size` rows side by side share their prompt; 1 if no two do.
     """
-    ids_RN = torch.cat((rollout.prompt_BS[rows], rollout.written_BT[rows]), dim=1)
-    n_written = rollout.written_BT.shape[1]
-    n_pad_R = rollout.n_pad_B[rows] if rollout.n_pad_B.any() else None
-    logits_RTV = model(ids_RN, n_pad_B=n_pad_R)[:, -n_written - 1 : -1].float() / temperature
-    all_RTV = logits_RTV.log_softmax(-1)
-    logprobs_RT = all_RTV.gather(-1, rollout.written_BT[rows][..., None])[..., 0]
+    packed = pack_groups(rollout, group_size)
+    x_PND = model.embed(packed.ids_PN)
+    rope = model.rotary(packed.positions_PN, x_PND.dtype)
+    for block in model.layers:
+        x_PND = block(x_PND, rope, packed.mask_PNN, None)
+    all_PNV = (model.head(model.norm(x_PND)).float() / temperature).log_softmax(-1)
+    row_B1 = (torch.arange(len(rollout.mask_BT), device=packed.ids_PN.device) // group_size)[:, None]
+    logprobs_BT = all_PNV[row_B1, packed.source_BT, rollout.written_BT]
     with torch.no_grad():
-        entropy_RT = -(all_RTV.exp() * all_RTV).sum(-1)
-    return logprobs_RT, entropy_RT
+        entropy_PN = -(all_PNV.exp() * all_PNV).sum(-1)
+    return logprobs_BT, entropy_PN[row_B1, packed.source_BT]
+
+
+def groups_of(rollout: Rollout, group_size: int, rows_at_once: int) -> list[tuple[slice, Rollout]]:
+    """The rollout in parts of whole groups, with the rows that each part holds."""
+    step = max(1, rows_at_once // group_size) * group_size
+    parts = []
+    for first in range(0, len(rollout.mask_BT), step):
+        rows = slice(first, first + step)
+        tensors = (rollout.prompt_BS[rows], rollout.n_pad_B[rows], rollout.written_BT[rows], rollout.mask_BT[rows])
+        parts.append((rows, Rollout(*tensors, rollout.samples[rows])))
+    return parts
 
 
 # ------------------------------------------------------------------------------------------------------------ the loop
@@ -347,7 +404,7 @@ def write_and_score(
         for place in places:
             prompts[place] = tokenizer.encode(asked[place].prompt)
         written = generate_ids(
-            model, [prompts[place] for place in places for _ in range(config.group_size)],
+            model, [prompts[place] for place in places], n_samples=config.group_size,
             max_new_tokens=config.max_new_tokens, temperature=config.temperature, eos_ids=tokenizer.eos_ids,
             pad_id=tokenizer.pad_id, seed=hash_of(config.seed, step, attempt),
         )  # fmt: skip
@@ -369,19 +426,19 @@ def update(
     A batch without any signal moves nothing: the gradient would be zero, and Adam would go on by its momentum.
     """
     n_rows, mask_BT = len(advantages_B), rollout.mask_BT
-    parts = [slice(i, i + config.rows_at_once) for i in range(0, n_rows, config.rows_at_once)]
+    parts = groups_of(rollout, config.group_size, config.rows_at_once)
     old: list[Tensor] = []
     entropy = kl = 0.0
     for number in range(config.n_updates):
         optimizer.zero_grad()
-        for i, part in enumerate(parts):
-            logprobs_RT, entropy_RT = token_logprobs(model, rollout, part, config.temperature)
+        for i, (part, rows) in enumerate(parts):
+            logprobs_RT, entropy_RT = token_logprobs(model, rows, config.group_size, config.temperature)
             if number == 0:
                 old.append(logprobs_RT.detach())
             reference = None
             if first is not None:
                 with torch.no_grad():
-                    reference, _ = token_logprobs(first, rollout, part, config.temperature)
+                    reference, _ = token_logprobs(first, rows, config.group_size, config.temperature)
             loss = grpo_loss(
                 logprobs_RT, old[i], advantages_B[part], mask_BT[part], ref_logprobs_BT=reference,
                 clip_low=config.clip_low, clip_high=config.clip_high, kl_weight=config.kl_weight,

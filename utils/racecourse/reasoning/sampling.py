@@ -100,12 +100,14 @@ def sample_texts(
     seed: int | None = None,
 ) -> list[list[Sample]]:
     """`n_samples` continuations of each prompt."""
-    rows = [tokenizer.encode(prompt) for prompt in prompts for _ in range(n_samples)]
+    rows = [tokenizer.encode(prompt) for prompt in prompts]
     samples: list[Sample] = []
-    for first in range(0, len(rows), rows_at_once):
+    prompts_at_once = max(1, rows_at_once // n_samples)
+    for first in range(0, len(rows), prompts_at_once):
         written = generate_ids(
-            model, rows[first : first + rows_at_once], max_new_tokens=max_new_tokens, temperature=temperature,
-            eos_ids=tokenizer.eos_ids, pad_id=tokenizer.pad_id, seed=None if seed is None else seed + first,
+            model, rows[first : first + prompts_at_once], n_samples=n_samples, max_new_tokens=max_new_tokens,
+            temperature=temperature, eos_ids=tokenizer.eos_ids, pad_id=tokenizer.pad_id,
+            seed=None if seed is None else seed + first,
         )  # fmt: skip
         samples += [as_sample(tokenizer, ids) for ids in written]
     return [samples[i : i + n_samples] for i in range(0, len(samples), n_samples)]
