@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 END = "<|end|>"
 CHARACTERS = "0123456789+-*()=,:;#w!?"
-WIDTH, N_TRAINING, N_HELD_OUT = 96, 200_000, 512
+WIDTH, N_HEADS = 96, 4
+N_TRAINING, N_HELD_OUT = 200_000, 512
 
 
 def character_tokenizer(characters: str, folder: Path) -> Tokenizer:
@@ -148,8 +149,14 @@ RECIPES = {
 
 
 def base_config(name: str, tokenizer: Tokenizer) -> ModelConfig:
-    """The shape of a base: the ladder's, with one token for a character."""
-    return dataclasses.replace(tiny(WIDTH), vocab_size=tokenizer.vocab_size, max_context=RECIPES[name].max_context)
+    """The shape of a base: the ladder's, with one token for a character, and four heads.
+
+    With the ladder's two heads one of the first three seeds did not learn the running digits in 1,800 steps.
+    """
+    return dataclasses.replace(
+        tiny(WIDTH), vocab_size=tokenizer.vocab_size, max_context=RECIPES[name].max_context, n_heads=N_HEADS,
+        n_kv_heads=N_HEADS, head_dim=WIDTH // N_HEADS,
+    )  # fmt: skip
 
 
 def base_corpus(name: str, tokenizer: Tokenizer, n_training: int = N_TRAINING) -> Traces:
