@@ -1,4 +1,4 @@
-"""One step of GRPO on this CPU: ours beside TRL's GRPOTrainer, same model, prompts, group size, lengths and settings.
+"""One step of GRPO on this CPU: ours beside TRL's GRPOTrainer, same model, task, group size, lengths and settings.
 
     python benchmarks/grpo.py [--quick] [--rounds 5] [--steps 8] [--threads N] [--json FILE]
 
@@ -12,7 +12,6 @@ both spend their time in the same matrix products.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import logging
 import os
@@ -28,7 +27,11 @@ from statistics import median
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import torch
 import transformers
-import trl
+
+try:
+    import trl
+except ImportError:
+    raise SystemExit("TRL is missing, so there is nothing to compare with: pip install 'racecourse[train]'") from None
 
 from racecourse.models.shipped import load_shipped
 from racecourse.reasoning import ChainedArithmetic, GRPOConfig, train_grpo
@@ -40,14 +43,14 @@ class Round:
     """Means over the steps of one round."""
 
     seconds: float  # of one step
-    generation_share: float  # of the time, spent writing answers; for TRL not measured, -1
+    generation_share: float | None  # of the time, spent writing answers; not measured for TRL
     reward: float
     length: float  # tokens of an answer
 
 
 def our_round(config: GRPOConfig) -> Round:
     model, tokenizer = load_shipped("chains-base")
-    history = train_grpo(copy.deepcopy(model), tokenizer, ChainedArithmetic(), config, log=None)
+    history = train_grpo(model, tokenizer, ChainedArithmetic(), config, log=None)
     steps = history.steps[1:]
     seconds = steps[-1].seconds - history.steps[0].seconds
     writing = sum(step.generation_seconds for step in steps)
@@ -73,7 +76,7 @@ def their_round(config: GRPOConfig) -> Round:
         trainer.train()
     rows = [row for row in trainer.state.log_history if "reward" in row][1:]
     seconds = (clock.ends[-1] - clock.ends[0]) / (len(clock.ends) - 1)
-    return Round(seconds, -1.0, mean(r["reward"] for r in rows), mean(r["completions/mean_length"] for r in rows))
+    return Round(seconds, None, mean(r["reward"] for r in rows), mean(r["completions/mean_length"] for r in rows))
 
 
 def mean(values) -> float:
@@ -108,9 +111,10 @@ def main() -> None:
     print(f"{'':<6}{'s per step':>12}{'reward':>10}{'tokens':>10}{'tokens/s':>12}{'writing':>10}")
     for name in ("ours", "TRL"):
         s, r, n = (median(getattr(p[name], field) for p in rounds) for field in ("seconds", "reward", "length"))
-        share = median(p[name].generation_share for p in rounds)
+        shares = [p[name].generation_share for p in rounds if p[name].generation_share is not None]
+        writing = f"{median(shares):.0%}" if shares else ""
         rate = config.n_prompts * config.group_size * n / s
-        print(f"{name:<6}{s:>12.3f}{r:>10.3f}{n:>10.2f}{rate:>12,.0f}{f'{share:.0%}' if share >= 0 else '':>10}")
+        print(f"{name:<6}{s:>12.3f}{r:>10.3f}{n:>10.2f}{rate:>12,.0f}{writing:>10}")
     ratios = sorted(pair["TRL"].seconds / pair["ours"].seconds for pair in rounds)
     print(f"\nTRL takes {median(ratios):.1f} times as long (rounds: {ratios[0]:.1f} to {ratios[-1]:.1f})")
     if options.json:

@@ -142,10 +142,10 @@ def test_the_lessons_open_when_the_model_cannot_be_fetched(capsys):
         (doctor.judge_disk(5 * GIB, Path("/"), has_model=False), "ok", ""),
         (doctor.judge_disk(GIB // 2, Path("/"), has_model=False), "problem", "RACECOURSE_CACHE"),
         (doctor.judge_disk(GIB // 2, Path("/"), has_model=True), "ok", ""),
-        (doctor.judge_sandbox("Linux", has_bwrap=True, namespaces_work=True, said=""), "ok", ""),
-        (doctor.judge_sandbox("Linux", has_bwrap=False, namespaces_work=False, said=""), "warning", "apt install"),
-        (doctor.judge_sandbox("Linux", has_bwrap=True, namespaces_work=False, said="no"), "warning", "user namespaces"),
-        (doctor.judge_sandbox("Darwin", has_bwrap=False, namespaces_work=False, said=""), "warning", "on Linux"),
+        (doctor.judge_sandbox("Linux", None), "ok", ""),
+        (doctor.judge_sandbox("Linux", "bubblewrap is missing"), "warning", "apt install"),
+        (doctor.judge_sandbox("Linux", "bubblewrap cannot start ('no')"), "warning", "user namespaces"),
+        (doctor.judge_sandbox("Darwin", "there is no sandbox on Darwin"), "warning", "on Linux"),
     ],
 )  # fmt: skip
 def test_each_finding_names_its_remedy(finding, state, remedy):

@@ -5,7 +5,8 @@ import torch
 
 from racecourse.models.shipped import load_shipped
 from racecourse.reasoning.distill import Trace, Traces, accepted_traces
-from racecourse.reasoning.tasks import ChainedArithmetic, Problem, problems, running_digits
+from racecourse.reasoning.sampling import Sample
+from racecourse.reasoning.tasks import ChainedArithmetic, Problem
 from racecourse.scaling.corpora import NOT_JUDGED
 
 
@@ -50,16 +51,11 @@ def test_what_cannot_be_learned_from_is_said(chains):
         Traces([Trace("1+1=", "#2")], [Trace("1+1=", "#2")], chains[1], context=5)
 
 
-def test_a_teachers_answers_are_kept_if_they_are_right_and_ended_by_themselves(chains):
-    model, tokenizer = chains
-    task, asked = ChainedArithmetic(), problems(ChainedArithmetic(), 50, seed=3)
-    kept = accepted_traces(model, tokenizer, task, asked, n_samples=4, max_new_tokens=16, seed=0)
-    assert 20 < len(kept) < 120  # about a third of 200
-    for trace in kept:
-        answer = running_digits(trace.prompt)[-1]
-        assert task.reward(Problem(trace.prompt, answer), trace.completion) == 1
-    # three tokens end an answer without thought, and no other
-    short = accepted_traces(model, tokenizer, task, asked, n_samples=4, max_new_tokens=3, seed=0)
-    assert short and all(trace.completion.startswith("#") for trace in short)
-    with_token_left = accepted_traces(model, tokenizer, task, asked, n_samples=4, max_new_tokens=2, seed=0)
-    assert with_token_left == []  # right, but cut before the end token
+def test_answers_are_kept_if_they_are_right_and_ended_by_themselves():
+    """By hand: wrong, right, right but cut off, right after a thought, unfinished."""
+    asked = [Problem("3+5-9=", "9"), Problem("1+1+1=", "3")]
+    drawn = [
+        [Sample("89#8", 5, True), Sample("#9", 3, True), Sample("89#9", 4, False)],
+        [Sample("23#3", 5, True), Sample("23", 2, False)],
+    ]
+    assert accepted_traces(ChainedArithmetic(), asked, drawn) == [Trace("3+5-9=", "#9"), Trace("1+1+1=", "23#3")]

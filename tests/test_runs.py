@@ -36,7 +36,7 @@ def test_compute_is_counted_as_six_and_two_per_parameter_and_token():
     base, _ = load_shipped("chains-base")
     config = GRPOConfig(n_prompts=2, group_size=4)
     steps = [Step(1, 0.0, 0.0, 0.0, length, 0.0, 0.0, 0.0) for length in (6.0, 8.0)]
-    tokens = 8 * (12 + 6.0) + 8 * (12 + 8.0)
+    tokens = 2 * 12 + 8 * 6.0 + 2 * 12 + 8 * 8.0  # a prompt is computed once for its group
     parameters = count_parameters(base.config).total
     assert flops_of(History(steps), base, config, n_prompt=12) == pytest.approx(8 * parameters * tokens, rel=0.05)
 
@@ -45,7 +45,7 @@ def test_compute_is_counted_as_six_and_two_per_parameter_and_token():
 def test_every_method_spends_the_budget_and_no_more(method):
     base, tokenizer = load_shipped("chains-base")
     before = copy.deepcopy(base.state_dict())
-    budget = 2e10
+    budget = 1e11  # some ten steps
     model, outcome = spend(method, base, tokenizer, budget, teacher=base, seed=0)
     assert all(torch.equal(before[name], tensor) for name, tensor in base.state_dict().items())
     changed = any(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
@@ -59,6 +59,8 @@ def test_unknown_methods_and_missing_teachers_are_named():
     base, tokenizer = load_shipped("chains-base")
     with pytest.raises(ValueError, match="need a teacher"):
         spend("a teacher's right answers", base, tokenizer, 1e10)
+    with pytest.raises(ValueError, match="does not pay for one step"):
+        spend("more of the same", base, tokenizer, 1e9)
     with pytest.raises(ValueError, match="method='magic'"):
         spend("magic", base, tokenizer, 1e10)
 

@@ -100,9 +100,11 @@ def sandbox_problem() -> str | None:
         return f"there is no sandbox on {platform.system()}"
     if shutil.which("bwrap") is None:
         return "bubblewrap is missing"
-    trial = subprocess.run(
-        [*_bubblewrap(), _python(), "-I", "-S", "-c", ""], capture_output=True, text=True, timeout=20
-    )
+    command = [*_bubblewrap(), _python(), "-I", "-S", "-c", ""]
+    try:
+        trial = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except subprocess.TimeoutExpired:
+        return "bubblewrap does not come to an end"
     return None if trial.returncode == 0 else f"bubblewrap cannot start ({trial.stderr.strip()!r})"
 
 
@@ -134,7 +136,7 @@ def _read(stream: IO[bytes]) -> str:
 
 
 def _kill(process: subprocess.Popen, shut_in: bool) -> None:
-    """End the process and all that it started. In the sandbox everything dies with its first process."""
+    """End the process and its children. In the sandbox everything dies with its first process."""
     children = []
     if not shut_in:
         with contextlib.suppress(psutil.NoSuchProcess):

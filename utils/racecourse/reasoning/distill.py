@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from racecourse.reasoning.sampling import sample_texts
 from racecourse.scaling.corpora import NOT_JUDGED, Batch, generator
 
 if TYPE_CHECKING:
     from racecourse.models.tokenizer import Tokenizer
-    from racecourse.models.transformer import Transformer
+    from racecourse.reasoning.sampling import Sample
     from racecourse.reasoning.tasks import Problem, Task
 
 
@@ -71,26 +70,11 @@ class Traces:
         return Batch(ids[:, :-1].contiguous(), targets[:, 1:].contiguous())
 
 
-def accepted_traces(
-    teacher: Transformer,
-    tokenizer: Tokenizer,
-    task: Task,
-    asked: Sequence[Problem],
-    *,
-    n_samples: int = 4,
-    max_new_tokens: int = 64,
-    temperature: float = 1.0,
-    seed: int | None = None,
-) -> list[Trace]:
-    """The teacher's answers to `asked` that ended by themselves and that the task's verifier finds wholly right."""
-    prompts = [problem.prompt for problem in asked]
-    drawn = sample_texts(
-        teacher, tokenizer, prompts, n_samples=n_samples, max_new_tokens=max_new_tokens, temperature=temperature,
-        seed=seed,
-    )  # fmt: skip
+def accepted_traces(task: Task, asked: Sequence[Problem], drawn: Sequence[Sequence[Sample]]) -> list[Trace]:
+    """Of the answers `drawn` for each problem, those that ended by themselves and that the verifier finds right."""
     return [
         Trace(problem.prompt, sample.text)
-        for problem, row in zip(asked, drawn, strict=True)
-        for sample in row
+        for problem, samples in zip(asked, drawn, strict=True)
+        for sample in samples
         if sample.ended and task.reward(problem, sample.text) == 1
     ]

@@ -1,10 +1,8 @@
-"""The runs of lesson 05: one base under four rewards, and four ways to spend the same compute on it.
+"""Runs on chained arithmetic: one base under four rewards, and five ways to spend the same compute on it.
 
-The lesson makes those of seed 0 live;
+    python -m racecourse.reasoning.runs        # goes on where it was stopped
 
-    python -m racecourse.reasoning.runs        # half an hour on two cores; goes on where it was stopped
-
-makes those of all seeds, each from a base of its own, and of the countdown task, shipped in `data/runs.json`.
+makes those of all seeds, each from a base of its own, and writes them to `data/runs.json`. Left out: other tasks.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from racecourse.reasoning.bases import chain_traces, train_base
 from racecourse.reasoning.distill import Traces, accepted_traces
 from racecourse.reasoning.evaluation import Evaluation, judge_on, pass_curve, sampled_rewards
 from racecourse.reasoning.grpo import GRPOConfig, History, Reward, Step, hash_of, train_grpo
+from racecourse.reasoning.sampling import sample_texts
 from racecourse.reasoning.tasks import ChainedArithmetic, Problem, Task, problems
 from racecourse.scaling.count import flops_per_token
 from racecourse.scaling.training import TrainConfig, train
@@ -114,8 +113,8 @@ METHODS = (
 
 
 def flops_of(history: History, base: Transformer, config: GRPOConfig, n_prompt: int) -> float:
-    """One forward to write and three forwards' worth to learn, for every token of prompt and answer, no padding."""
-    tokens = sum((n_prompt + step.length) * config.n_prompts * config.group_size for step in history.steps)
+    """One forward to write and three forwards' worth to learn: a prompt once for its group, every answer, no padding."""
+    tokens = sum(config.n_prompts * (n_prompt + config.group_size * step.length) for step in history.steps)
     forward = flops_per_token(base.config, context=n_prompt)
     return tokens * (forward + 3 * forward)
 
@@ -135,7 +134,7 @@ def spend(
     it is the whole budget once more.
 
     Raises:
-        ValueError: an unknown method, or a teacher's answers without a teacher.
+        ValueError: an unknown method, a teacher's answers without a teacher, or a budget too small for one step.
     """
     started, model = time.perf_counter(), copy.deepcopy(base)
     if method == "base":
@@ -150,19 +149,31 @@ def spend(
         author = base if method == "own right answers" else teacher
         if author is None:
             raise ValueError("a teacher's right answers need a teacher: give one")
-        n_samples, n_tokens = 4, 12 + 8  # of prompt and answer, about
-        asked = problems(CHAINS, int(budget / 3 / (forward * n_samples * n_tokens)), seed=hash_of(seed, 7))
-        traces = accepted_traces(author, tokenizer, CHAINS, asked, n_samples=n_samples, max_new_tokens=16, seed=seed)
-        spent = forward * n_samples * n_tokens * len(asked)
+        n_samples, expected = 4, 12 + 4 * 8  # tokens of a prompt and its answers, roughly; what is spent is counted
+        asked = problems(CHAINS, int(budget / 3 / (forward * expected)), seed=hash_of(seed, 7))
+        drawn = sample_texts(
+            author, tokenizer, [problem.prompt for problem in asked], n_samples=n_samples, max_new_tokens=16, seed=seed
+        )
+        traces = accepted_traces(CHAINS, asked, drawn)
+        read = sum(len(problem.prompt) for problem in asked)
+        spent = forward * (read + sum(sample.n_tokens for samples in drawn for sample in samples))
     else:
         raise ValueError(f"method={method!r}: use one of {', '.join(METHODS[:-1])}")
     traces = [trace for trace in traces if len(trace.prompt + trace.completion) < row]
-    tokens = sum(len(trace.prompt + trace.completion) for trace in traces) / len(traces)
+    tokens = sum(len(trace.prompt + trace.completion) + 1 for trace in traces) / len(traces)
     batch_size = 256
     n_steps = int((budget - spent) / (3 * forward * tokens * batch_size))
+    if n_steps < 1:
+        raise ValueError(f"budget={budget:.1e} FLOPs does not pay for one step of {batch_size} examples; raise it")
     corpus = Traces(traces, traces[:64], tokenizer, row)
     config = TrainConfig(
-        n_steps, batch_size, learning_rate=1e-3, warmup_steps=5, weight_decay=0.0, eval_every=n_steps, seed=seed
+        n_steps,
+        batch_size,
+        learning_rate=1e-3,
+        warmup_steps=min(5, n_steps - 1),
+        weight_decay=0.0,
+        eval_every=n_steps,
+        seed=seed,
     )
     train(model, corpus, config, log=None)
     model.eval().requires_grad_(False)
