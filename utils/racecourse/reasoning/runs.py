@@ -113,7 +113,7 @@ METHODS = (
 
 
 def flops_of(history: History, base: Transformer, config: GRPOConfig, n_prompt: int) -> float:
-    """One forward to write and three forwards' worth to learn: a prompt once for its group, every answer, no padding."""
+    """One forward to write, three forwards' worth to learn; a prompt counts once for its group, padding does not."""
     tokens = sum(config.n_prompts * (n_prompt + config.group_size * step.length) for step in history.steps)
     forward = flops_per_token(base.config, context=n_prompt)
     return tokens * (forward + 3 * forward)
