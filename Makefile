@@ -35,7 +35,7 @@ build: setup  ## build lessons/, solutions/ and exercises/ from sources/; run th
 execute: setup  ## build, and run every lesson again at full settings
 	$(VENV)/racecourse build --execute
 
-checkpoints: setup  ## train the models again that come with the course, and the runs that lessons show as recorded (two hours)
+checkpoints: setup  ## train the models again that come with the course, and the runs that lessons show as recorded (more than an hour)
 	$(VENV)/python -m racecourse.scaling.checkpoints
 	$(VENV)/python -m racecourse.reasoning.bases
 	rm -f utils/racecourse/scaling/data/ladder.json utils/racecourse/scaling/data/arms.json utils/racecourse/reasoning/data/runs.json

@@ -3,7 +3,8 @@
 With bubblewrap (Linux) the code runs without network, in namespaces of its own, sees Python and the system's libraries
 and nothing else, and may write to an empty folder in memory that is gone afterwards. Elsewhere it runs as an ordinary
 process with limits on time, memory and what it writes; `Outcome.shut_in` says which of the two it was. Left out:
-containers, virtual machines, a filter of system calls, and packages: the code has the standard library alone.
+containers, virtual machines, a filter of system calls, and packages: the code has the standard library alone. Not held
+back: the number of processes where we run as root, and in the weaker mode a child that cut itself loose.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def measure_policy(
     )
 
 
-def compare(
+def compare_methods(
     base: Transformer, tokenizer: Tokenizer, seed: int = 0, log: Callable[[str], None] | None = print
 ) -> list[Outcome]:
     """Every method at the compute that reinforcement learning takes."""
@@ -299,7 +299,7 @@ def main() -> None:
             if part == "rewards":
                 runs[part, name, seed] = {"history": reinforce(name, base, tokenizer, seed=seed)[1]}
             else:
-                runs[part, name, seed] = {"outcomes": compare(base, tokenizer, seed)}
+                runs[part, name, seed] = {"outcomes": compare_methods(base, tokenizer, seed)}
             save_runs(runs, made_on)
 
 
