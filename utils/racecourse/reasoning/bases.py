@@ -90,7 +90,7 @@ def chain_traces(
 
 
 def countdown_traces(
-    n: int, *, split: str, task: Countdown | None = None, p_lucky: float = 0.15, p_again: float = 0.2,
+    n: int, *, split: str, task: Countdown | None = None, p_lucky: float = 0.1, p_again: float = 0.2,
     most_tries: int = 4, seed: int = 0,
 ) -> list[Trace]:  # fmt: skip
     """Worked examples of countdown by somebody who tries this and that, sees whether it fits, and soon gives up.
