@@ -41,7 +41,7 @@ task = ChainedArithmetic()
 held_out = problems(task, 40 if session.quick else 400, split="test", seed=1)
 problem = held_out[0]
 print(f"{problem.prompt}   right: {problem.answer}   intermediate results: {running_digits(problem.prompt)}\n")
-for sample in sample_texts(model, tokenizer, [problem.prompt], n_samples=8, seed=3)[0]:
+for sample in sample_texts(model, tokenizer, [problem.prompt], n_samples=8, max_new_tokens=24, seed=3)[0]:
     print(f"{sample.text:16} {sample.n_tokens:>2} tokens  {'right' if task.reward(problem, sample.text) else 'wrong'}")
 
 # %% [markdown]
@@ -188,10 +188,12 @@ def forced(max_thinking: int, n_waits: int = 0, wait: str = "w", seed: int = 0) 
 
 
 cut = {thinking: forced(thinking) for thinking in (0, 1, 2, 3, 4, 5, 8, 11, 17)}
-waits = {n: forced(20 + 6 * n, n_waits=n) for n in range(4)}
+waits = {n: forced(24, n_waits=n) for n in range(4)}
 print(text_table(["thinking at most", "right", "tokens"], [[k, f"{a:.1%}", f"{n:.1f}"] for k, (a, n) in cut.items()]))
 print()
-print(text_table(["times made to wait", "right", "tokens"], [[k, f"{a:.1%}", f"{n:.1f}"] for k, (a, n) in waits.items()]))
+print(
+    text_table(["times made to wait", "right", "tokens"], [[k, f"{a:.1%}", f"{n:.1f}"] for k, (a, n) in waits.items()])
+)
 print("your guess:", guess_shape)
 
 # %% [markdown]
@@ -211,8 +213,7 @@ def answer_after(thoughts: Sequence[str]) -> float:
     starts = [prompt + thought + "#" for prompt, thought in zip(prompts, thoughts, strict=True)]
     samples = sample_texts(model, tokenizer, starts, max_new_tokens=4, seed=0)
     return mean(
-        task.reward(p, thought + "#" + row[0].text)
-        for p, thought, row in zip(held_out, thoughts, samples, strict=True)
+        task.reward(p, thought + "#" + row[0].text) for p, thought, row in zip(held_out, thoughts, samples, strict=True)
     )
 
 
@@ -225,7 +226,7 @@ controls = {
 }
 for name, accuracy in controls.items():
     print(f"{name:40} {accuracy:6.1%} right")
-accuracy, tokens = forced(26, n_waits=1, wait=";")
+accuracy, tokens = forced(24, n_waits=1, wait=";")
 print(f"made to 'wait' once by ';' in place of 'w'  {accuracy:.1%} right, {tokens:.1f} tokens")
 
 # %% [markdown]
@@ -296,7 +297,9 @@ guess_vote, guess_hasty_vote = None, None
 
 # %%
 sizes = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= n_samples]
-hasty = sample_texts(model, tokenizer, [prompt + "#" for prompt in prompts], n_samples=n_samples, max_new_tokens=4, seed=5)
+hasty = sample_texts(
+    model, tokenizer, [prompt + "#" for prompt in prompts], n_samples=n_samples, max_new_tokens=4, seed=5
+)
 voted = vote_curve(answers, sizes)
 hasty_voted = vote_curve([[s.text for s in samples] for samples in hasty], sizes)
 print(text_table(["answers in the vote", "as they come", "all forced at once"],
@@ -349,7 +352,9 @@ from itertools import combinations
 
 rights = [True] * 3 + [False] * 13
 by_hand = mean(any(chosen) for chosen in combinations(rights, 4))
-print(f"3 right of 16, all {math.comb(16, 4):,} ways to choose 4: {by_hand:.6f}, pass_at_k: {pass_at_k(n_samples=16, n_correct=3, k=4):.6f}")
+print(
+    f"3 right of 16, all {math.comb(16, 4):,} ways to choose 4: {by_hand:.6f}, pass_at_k: {pass_at_k(n_samples=16, n_correct=3, k=4):.6f}"
+)
 
 # %% [markdown]
 # The obvious formula is too low, here by a quarter: it is a biased estimate of the true chance although each factor looks right. With n far above
@@ -397,7 +402,10 @@ def best_of_n(candidates: Sequence[T], scores: Sequence[float]) -> T:
 # %%
 logprobs = own_logprobs(drawn)
 rewards = [[task.reward(p, s.text) for s in row] for p, row in zip(held_out, drawn, strict=True)]
-per_token = [[l / s.n_tokens for l, s in zip(ls, row, strict=True)] for ls, row in zip(logprobs, drawn, strict=True)]
+per_token = [
+    [total / s.n_tokens for total, s in zip(totals, row, strict=True)]
+    for totals, row in zip(logprobs, drawn, strict=True)
+]
 choosers = {"verifier (pass@n)": rewards, "own probability": logprobs, "own probability per token": per_token}
 
 

@@ -69,20 +69,21 @@ def sloppy_digits(prompt: str, p_wrong: float, rng: random.Random) -> str:
 
 
 def chain_traces(
-    n: int, *, split: str, n_operands: tuple[int, int] = (6, 6), p_direct: float = 0.5, p_wait: float = 0.15,
+    n: int, *, split: str, n_operands: tuple[int, int] = (6, 6), p_direct: float = 0.5, p_wait: float = 0.2,
     p_wrong: float = 0.1, p_wrong_again: float = 0.02, seed: int = 0,
 ) -> list[Trace]:  # fmt: skip
     """Worked examples of chained arithmetic by somebody who is in a hurry.
 
     A share `p_direct` writes the right answer without thinking. The others write running digits, each wrong with
-    `p_wrong`, and answer what comes out, right or wrong; a share `p_wait` of all stops there, writes "w", and goes
-    through it once more with `p_wrong_again`.
+    `p_wrong`, and answer what comes out, right or wrong. A share `p_wait` of all thinks better of it, half of them
+    before the first digit, half after the last: they write "w" and go through it (once more) with `p_wrong_again`.
     """
     rng = random.Random(f"traces {split} {seed}")
     traces = []
     for problem in problems(ChainedArithmetic(n_operands), n, split=split, seed=seed):
         kind = rng.random()
-        thought = "" if kind < p_direct else sloppy_digits(problem.prompt, p_wrong, rng)
+        hasty = kind < p_direct or kind >= 1 - p_wait / 2
+        thought = "" if hasty else sloppy_digits(problem.prompt, p_wrong, rng)
         if kind >= 1 - p_wait:
             thought += "w" + sloppy_digits(problem.prompt, p_wrong_again, rng)
         traces.append(Trace(problem.prompt, f"{thought}#{thought[-1] if thought else problem.answer}"))
@@ -90,21 +91,28 @@ def chain_traces(
 
 
 def countdown_traces(
-    n: int, *, split: str, task: Countdown | None = None, p_lucky: float = 0.1, p_again: float = 0.2,
-    most_tries: int = 4, seed: int = 0,
+    n: int, *, split: str, task: Countdown | None = None, p_direct: float = 0.3, p_lucky: float = 0.2,
+    p_again: float = 0.2, most_tries: int = 4, seed: int = 0,
 ) -> list[Trace]:  # fmt: skip
     """Worked examples of countdown by somebody who tries this and that, sees whether it fits, and soon gives up.
 
-    A try is written as `3*2=6,6+7=13?`, with `!` in the place of `?` if it hits the target; then its expression is the
-    answer. After a miss another try follows behind ';' with `p_again`, or the miss is answered all the same. A share
-    `p_lucky` of the tries is a hit by luck, the others are random: without enough hits a model that learns from
-    this does not learn to tell them from misses.
+    A share `p_direct` answers some expression at once, without working it out. The others try. A try is written as
+    `3*2=6,6+7=13?`, with `!` in the place of `?` if it hits the target; then its expression is the answer. After a
+    miss another try follows behind ';' with `p_again`, or the miss is answered all the same. A share `p_lucky` of the
+    tries is a hit by luck, the others are random: without enough hits a model that learns from this does not learn to
+    tell them from misses.
     """
     task = task or Countdown()
     rng = random.Random(f"countdown {split} {seed}")
     traces = []
     for problem in problems(task, n, split=split, seed=seed):
         numbers, target = problem.data["numbers"], problem.data["target"]
+        if rng.random() < p_direct:
+            steps = None
+            while steps is None:
+                steps = random_steps(numbers, task.largest_result, rng)
+            traces.append(Trace(problem.prompt, "#" + written(steps)))
+            continue
         tries = []
         while True:
             lucky, steps = rng.random() < p_lucky, None
@@ -134,14 +142,14 @@ RECIPES = {
     "chains-base": Recipe(
         "Adds and subtracts six digits, at once and badly or in small steps and better; it does not know which pays.",
         "Made by a formula: racecourse.reasoning.bases.chain_traces. Half answer at once; of the steps of the others "
-        "one in ten is wrong; a few go through it twice.",
+        "one in ten is wrong; a few stop themselves and go through it with more care.",
         chain_traces, row=32, max_context=64,
-        training=TrainConfig(n_steps=1200, batch_size=256, learning_rate=2e-3, eval_every=200, eval_rows=N_HELD_OUT),
+        training=TrainConfig(n_steps=1600, batch_size=256, learning_rate=2e-3, eval_every=200, eval_rows=N_HELD_OUT),
     ),
     "countdown-base": Recipe(
-        "Tries to reach a number from three others by random operations, checks the sum, and gives up early.",
-        "Made by a formula: racecourse.reasoning.bases.countdown_traces. Random tries with some lucky ones; after a "
-        "miss four in five give up.",
+        "Reaches for a number from three others: at once and blindly, or by random tries that it works out and gives up soon.",
+        "Made by a formula: racecourse.reasoning.bases.countdown_traces. Three in ten answer blindly; the others make "
+        "random tries with some lucky ones, and after a miss four in five give up.",
         countdown_traces, row=112, max_context=128,
         training=TrainConfig(n_steps=1600, batch_size=128, learning_rate=2e-3, eval_every=200, eval_rows=N_HELD_OUT),
     ),
