@@ -1,8 +1,9 @@
-"""Runs on chained arithmetic: one base under four rewards, and five ways to spend the same compute on it.
+"""The runs of lesson 05: one base under four rewards, ways to spend the same compute, the recipes' stages, and search.
 
     python -m racecourse.reasoning.runs        # goes on where it was stopped
 
-makes those of all seeds, each from a base of its own, and writes them to `data/runs.json`. Left out: other tasks.
+makes those of all seeds and writes them to `data/runs.json`. On chained arithmetic every seed has a base of its own; on
+countdown the base is the shipped one. Left out: larger models.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from racecourse.reasoning.distill import Traces, accepted_traces
 from racecourse.reasoning.evaluation import Evaluation, judge_on, pass_curve, sampled_rewards
 from racecourse.reasoning.grpo import GRPOConfig, History, Reward, Step, hash_of, train_grpo
 from racecourse.reasoning.sampling import sample_texts
-from racecourse.reasoning.tasks import ChainedArithmetic, Problem, Task, problems
+from racecourse.reasoning.stages import Standing, qwq, r1
+from racecourse.reasoning.tasks import ChainedArithmetic, Countdown, Problem, Task, problems
 from racecourse.scaling.count import flops_per_token
 from racecourse.scaling.training import TrainConfig, train
 
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "data" / "runs.json"
 SEEDS = (0, 1, 2, 3, 4)
+SEARCH_SEEDS = (0, 1, 2)
 KS = (1, 2, 4, 8, 16, 32, 64)  # of pass@k
-CHAINS = ChainedArithmetic()
+CHAINS, SEARCH = ChainedArithmetic(), Countdown()
 THOUGHT = 5  # running digits that a chain of six numbers takes
 
 # ----------------------------------------------------------------------------------------------------------- rewards
@@ -222,14 +225,38 @@ def describe(outcome: Outcome) -> str:
     )
 
 
+# ------------------------------------------------------------------------------------------------------------- search
+
+SEARCH_CONFIG = GRPOConfig(n_steps=150, max_new_tokens=100, eval_every=25)
+
+
+def search(
+    base: Transformer, tokenizer: Tokenizer, *, seed: int = 0, config: GRPOConfig = SEARCH_CONFIG, **options: Any
+) -> tuple[Transformer, History]:
+    """Train a copy of `base` on countdown, by its verifier; `options` go to `train_grpo`."""
+    model = copy.deepcopy(base)
+    judge = judge_on(SEARCH, tokenizer, n_problems=100, max_new_tokens=config.max_new_tokens)
+    config = dataclasses.replace(config, seed=seed)
+    return model, train_grpo(model, tokenizer, SEARCH, config, judge=judge, **options)
+
+
+def search_counts(model: Transformer, tokenizer: Tokenizer, n_problems: int = 100, n_samples: int = 256) -> list[int]:
+    """How many of `n_samples` answers to each held-out problem of countdown are right."""
+    held_out = problems(SEARCH, n_problems, split="test", seed=1)
+    rewards = sampled_rewards(
+        model, tokenizer, SEARCH, held_out, n_samples=n_samples, max_new_tokens=SEARCH_CONFIG.max_new_tokens
+    )
+    return [int(sum(row)) for row in rewards]
+
+
 # ---------------------------------------------------------------------------------------------------- what is shipped
 
 
 def load_runs(path: Path = SHIPPED) -> dict[tuple[str, str, int], dict[str, Any]]:
     """Finished runs by (part, name, seed); none where there is no file.
 
-    A run under a reward or on countdown has a "history"; countdown also "before" and "after", pass@k for "ks". The part
-    "methods" has "outcomes".
+    The parts "rewards" and "countdown" have a "history"; countdown also "before" and "after", the right answers among
+    256 to each of 100 problems. "methods" has "outcomes", "stages" has "standings".
     """
     if not path.exists():
         return {}
@@ -241,6 +268,8 @@ def load_runs(path: Path = SHIPPED) -> dict[tuple[str, str, int], dict[str, Any]
             run["history"] = History([Step(**step) for step in steps], [Evaluation(**e) for e in evaluations])
         if "outcomes" in run:
             run["outcomes"] = [Outcome(**outcome) for outcome in run["outcomes"]]
+        if "standings" in run:
+            run["standings"] = [Standing(**standing) for standing in run["standings"]]
         found[run["part"], run["name"], run["seed"]] = run
     return found
 
@@ -252,8 +281,8 @@ def save_runs(runs: dict[tuple[str, str, int], dict[str, Any]], made_on: str, pa
         plain = dict(run)
         if "history" in run:
             plain["history"] = dataclasses.asdict(run["history"])
-        if "outcomes" in run:
-            plain["outcomes"] = [dataclasses.asdict(outcome) for outcome in run["outcomes"]]
+        for name in {"outcomes", "standings"} & set(run):
+            plain[name] = [dataclasses.asdict(entry) for entry in run[name]]
         rows.append(json.dumps(rounded({**plain, "part": part, "name": name, "seed": seed})))
     path.parent.mkdir(exist_ok=True)
     head = json.dumps({"made_on": made_on})[:-1]
@@ -275,6 +304,25 @@ def rounded(value: Any) -> Any:
     return value
 
 
+def run(part: str, name: str, seed: int, base: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What `load_runs` finds for one run."""
+    if part == "rewards":
+        return {"history": reinforce(name, base, tokenizer, seed=seed)[1]}
+    if part == "methods":
+        return {"outcomes": compare_methods(base, tokenizer, seed)}
+    if part == "stages":
+        return {"standings": [*qwq(base, tokenizer, seed=seed), *r1(base, tokenizer, seed=seed)]}
+    model, history = search(base, tokenizer, seed=seed)
+    return {
+        "history": history,
+        "before": search_counts(base, tokenizer),
+        "after": search_counts(model, tokenizer),
+    }
+
+
+PARTS = [*(("rewards", name) for name in REWARDS), ("methods", "equal compute"), ("stages", "QwQ and R1")]
+
+
 def main() -> None:
     """Make what is missing."""
     import datetime
@@ -284,23 +332,26 @@ def main() -> None:
 
     from racecourse.models.shipped import load_shipped
 
-    _, tokenizer = load_shipped("chains-base")
+    base, tokenizer = load_shipped("chains-base")
+    searcher, _ = load_shipped("countdown-base")
     assert tokenizer is not None
     made_on = f"{torch.get_num_threads()} CPU threads ({platform.machine()}), torch {torch.__version__}, "
     made_on += datetime.datetime.now(datetime.UTC).date().isoformat()
     runs = load_runs()
-    for seed in SEEDS:
-        wanted = [("rewards", name, seed) for name in REWARDS] + [("methods", "equal compute", seed)]
-        if all(key in runs for key in wanted):
-            continue
-        base = load_shipped("chains-base")[0] if seed == 0 else train_base("chains-base", tokenizer, seed, log=None)
-        for part, name, _ in wanted:
+
+    def make(part: str, name: str, seed: int, start: Transformer) -> None:
+        if (part, name, seed) not in runs:
             print(part, name, seed, flush=True)
-            if part == "rewards":
-                runs[part, name, seed] = {"history": reinforce(name, base, tokenizer, seed=seed)[1]}
-            else:
-                runs[part, name, seed] = {"outcomes": compare_methods(base, tokenizer, seed)}
+            runs[part, name, seed] = run(part, name, seed, start, tokenizer)
             save_runs(runs, made_on)
+
+    for seed in SEEDS:
+        if any((part, name, seed) not in runs for part, name in PARTS):
+            start = base if seed == 0 else train_base("chains-base", tokenizer, seed, log=None)
+            for part, name in PARTS:
+                make(part, name, seed, start)
+    for seed in SEARCH_SEEDS:
+        make("countdown", "right answer", seed, searcher)
 
 
 if __name__ == "__main__":

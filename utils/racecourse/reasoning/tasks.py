@@ -12,7 +12,7 @@ import random
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 from racecourse.reasoning import verifiers
@@ -137,6 +137,37 @@ class Countdown:
     def reward(self, problem: Problem, completion: str) -> float:
         """1 for a text whose part behind the first '#' is a right expression."""
         return verifiers.expression(verifiers.after(completion, "#"), problem.data["numbers"], problem.data["target"])
+
+
+@dataclass(frozen=True)
+class Largest:
+    """`3,7,2,5=`: the largest digit is asked for, behind '#'. Nothing to work out: the small models' everyday task."""
+
+    n_digits: int = 4
+
+    def draw(self, rng: random.Random) -> Problem:
+        digits = rng.choices("0123456789", k=self.n_digits)
+        return Problem(",".join(digits) + "=", max(digits))
+
+    def reward(self, problem: Problem, completion: str) -> float:
+        """1 for a text that ends in '#' and the right digit; the first '#' counts."""
+        return verifiers.exact(verifiers.after(completion, "#"), problem.answer)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Problems of several tasks, each as likely as the others; every one is judged by its own task."""
+
+    tasks: tuple[Task, ...]
+
+    def draw(self, rng: random.Random) -> Problem:
+        i = rng.randrange(len(self.tasks))
+        problem = self.tasks[i].draw(rng)
+        return replace(problem, data={**problem.data, "task": i})
+
+    def reward(self, problem: Problem, completion: str) -> float:
+        """The reward of the task that the problem came from."""
+        return self.tasks[problem.data["task"]].reward(problem, completion)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,752 @@
+# %% [markdown]
+# # 05 · Reinforcement learning: a model finds out that thinking pays
+#
+# **By the end you will have shown that** a model that is told nothing but whether its answers are right learns to think before it
+# answers, and is then right nine times in ten instead of three; that a random reward does nothing of the kind; and
+# that a verifier with a hole is found out by the model before you find the hole. You will also know what the reward did
+# **not** do here, and have a second task on which to look for it.
+#
+# **Price:** PRICE_MINUTES minutes of computing on two CPU cores, one or two evenings of yours. On a GPU: not measured. Memory: about 1 GB.
+#
+# **You need:** lesson 04 (verifier, pass@k, the small model that thinks when it feels like it) and the idea of a training loop (lesson 02).
+
+# %% [markdown]
+# ## It works, before any theory
+#
+# You know this model of 224,000 parameters from lesson 04. Of its answers to `1-7-2+1-8+7=` half come at once and are as good
+# as a guess; the other half write five intermediate results first, and are right more often than not. Nobody told it which is better.
+#
+# In the next cell it answers, is told for each answer "right" or "wrong", nothing else, and is changed a little; fifteen times.
+#
+# **Guess first:** will its answers be shorter afterwards, as long as before, or longer?
+
+# %%
+guess_length = None
+
+# %%
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import display
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from racecourse.learn import policy
+from racecourse.learn.ledger import ledger, settle
+from racecourse.learn.live import LiveFigure
+from racecourse.learn.tables import text_table
+from racecourse.models import Tokenizer, Transformer, load
+from racecourse.reasoning import ChainedArithmetic, GRPOConfig, judge_on, problems, sample_texts, train_grpo
+from racecourse.reasoning.evaluation import mean, pass_curve, sampled_rewards
+from racecourse.reasoning.grpo import History, roll_out, token_logprobs
+from racecourse.reasoning.runs import KS, REWARDS, compare_methods, load_runs, made_on, reinforce
+
+base, tokenizer = load("chains-base", device=session.device)
+task = ChainedArithmetic()
+held_out = problems(task, 40 if session.quick else 200, split="test", seed=1)
+prompts = [problem.prompt for problem in held_out]
+
+
+def show_answers(model: Transformer) -> None:
+    for problem, row in zip(held_out[:4], sample_texts(model, tokenizer, prompts[:4], n_samples=3, max_new_tokens=16, seed=5), strict=True):
+        marked = [f"{s.text} {'✓' if task.reward(problem, s.text) else '✗'}" for s in row]
+        print(f"{problem.prompt:14}{marked[0]:22}{marked[1]:22}{marked[2]:22}")
+
+
+show_answers(base)
+started, model = time.perf_counter(), copy.deepcopy(base)
+train_grpo(model, tokenizer, task, GRPOConfig(n_steps=2 if session.quick else 15), log=None)
+print(f"\nafter 15 steps, {time.perf_counter() - started:.0f} seconds:\n")
+show_answers(model)
+print("\nyour guess:", guess_length)
+
+# %% [markdown]
+# The rest of this lesson takes those seconds apart: what was computed (sections 1 to 5), what came of it and whether the reward
+# was the cause (6), whether the model **learned** something or only chose better (7, 8), what else the same effort could have bought (9), and
+# how it goes wrong (10).
+#
+# ## 1 · REINFORCE: make what was rewarded likelier
+#
+# The model is called the **policy** here: it turns a prompt into probabilities for what to write. To **roll out** is to let it write
+# an answer by drawing tokens. The verifier gives each answer a **reward**, 1 or 0. We want the mean reward to rise. But the reward comes
+# from a rule about digits, through which no gradient flows. REINFORCE (Williams 1992) needs none: the gradient of the mean
+# reward is the mean of *reward times the gradient of the log-probability of what was written*. In words: make every answer likelier, in
+# proportion to its reward.
+
+
+# %%
+def reinforce_loss(
+    logprobs_BT: Float[Tensor, "B T"], returns_B: Float[Tensor, "B"], mask_BT: Bool[Tensor, "B T"]
+) -> Float[Tensor, ""]:
+    """Minus the return times the log-probability of the whole row, the mean over rows (Williams 1992).
+
+    Its gradient is the policy gradient. Any number that does not depend on the row's own tokens may be subtracted from
+    its return (a baseline): the gradient's mean stays the same, its noise shrinks.
+    """
+    return -(returns_B * (logprobs_BT * mask_BT).sum(1)).mean()
+
+
+# %% [markdown]
+# Letters in names: **P** prompts, **G** answers to each (a group), **B** = P x G rows, **T** tokens of an answer. Answers have
+# different lengths; `mask_BT` is 1 where the model itself wrote a token, its end token included, and 0 behind it.
+#
+# A rollout on real problems, 32 prompts with 8 answers each:
+
+# %%
+P, G = 32, 8
+
+
+def batch_of(model: Transformer, seed: int):
+    """Rollouts for P training problems, and their rewards."""
+    asked = problems(task, P, seed=seed)
+    rollout = roll_out(
+        model, tokenizer, [p.prompt for p in asked for _ in range(G)], max_new_tokens=16, seed=seed
+    )  # fmt: skip
+    rewards = [task.reward(asked[i // G], sample.text) for i, sample in enumerate(rollout.samples)]
+    return rollout, torch.tensor(rewards, device=session.device).view(P, G)
+
+
+rollout, rewards_PG = batch_of(base, seed=0)
+logprobs_BT, entropy_BT = token_logprobs(base, rollout, G)
+print("written_BT", tuple(rollout.written_BT.shape), " rewards_PG", tuple(rewards_PG.shape), f" mean reward {rewards_PG.mean():.3f}\n")
+for row in (0, 1, 2):
+    sample = rollout.samples[row]
+    print(f"{sample.text!r:18} reward {rewards_PG.flatten()[row]:.0f}   log-probability of all its tokens {(logprobs_BT * rollout.mask_BT)[row].sum():.2f}")
+
+# %% [markdown]
+# **Guess first:** if *every* answer got the reward 1, what would REINFORCE do to the model? Nothing, or something?
+
+# %%
+guess_all_right = None
+
+
+# %%
+def gradient_of(model: Transformer, rollout, returns_B: Tensor) -> Tensor:
+    """The gradient of REINFORCE as one long vector."""
+    model.requires_grad_(True)
+    logprobs_BT, _ = token_logprobs(model, rollout, G)
+    gradients = torch.autograd.grad(reinforce_loss(logprobs_BT, returns_B, rollout.mask_BT), list(model.parameters()))
+    model.requires_grad_(False)
+    return torch.cat([g.flatten() for g in gradients])
+
+
+batches = [batch_of(base, seed) for seed in range(3 if session.quick else 12)]
+choices = {
+    "reward is always 1": lambda rewards_PG: torch.ones_like(rewards_PG),
+    "reward": lambda rewards_PG: rewards_PG,
+    "reward minus the mean of the batch": lambda rewards_PG: rewards_PG - rewards_PG.mean(),
+    "reward minus the mean of its group": lambda rewards_PG: rewards_PG - rewards_PG.mean(1, keepdim=True),
+}
+rows = []
+for name, choose in choices.items():
+    gradients = torch.stack([gradient_of(base, rollout, choose(rewards_PG).flatten()) for rollout, rewards_PG in batches])
+    unit = torch.nn.functional.normalize(gradients, dim=1)
+    pairs = (unit @ unit.T)[~torch.eye(len(unit), dtype=torch.bool)]
+    rows.append([name, f"{gradients.norm(dim=1).mean():.2f}", f"{pairs.mean():+.2f}"])
+print(text_table(["what is paid", "length of the gradient", "agreement of two batches"], rows))
+print("your guess:", guess_all_right)
+
+# %% [markdown]
+# REINFORCE_TEXT
+#
+# ## 2 · The group as its own baseline
+#
+# What is a good reward for *this* problem? Other methods train a second network, a critic, to tell. **GRPO** (group relative
+# policy optimisation, DeepSeekMath, arXiv 2402.03300) asks the policy itself: it writes G answers to the same prompt,
+# and each is compared with the mean of its group. The difference is the answer's **advantage**. GRPO divides it by the group's
+# standard deviation; Dr. GRPO (arXiv 2503.20783) does not, since the division gives most weight to the easiest and the hardest prompts.
+
+
+# %%
+def group_advantages(
+    rewards_PG: Float[Tensor, "P G"], scale_by_std: bool = True, eps: float = 1e-4
+) -> Float[Tensor, "P G"]:
+    """How much better each answer is than the mean of its own group.
+
+    Divided by the group's standard deviation in GRPO, not divided in Dr. GRPO, which found that the division gives
+    most weight to the easiest and the hardest prompts. The deviation is that of a sample (G - 1), as in TRL.
+
+    >>> group_advantages(torch.tensor([[1.0, 0.0, 0.0, 1.0]]))
+    tensor([[ 0.8659, -0.8659, -0.8659,  0.8659]])
+    """
+    advantages_PG = rewards_PG - rewards_PG.mean(dim=1, keepdim=True)
+    if scale_by_std:
+        advantages_PG = advantages_PG / (rewards_PG.std(dim=1, keepdim=True) + eps)
+    return advantages_PG
+
+
+def has_signal(rewards_PG: Float[Tensor, "P G"]) -> Bool[Tensor, "P"]:
+    """Groups that teach something: where all rewards are equal, every advantage is zero (DAPO, section 3.2)."""
+    return (rewards_PG != rewards_PG[:, :1]).any(dim=1)
+
+
+# %%
+rows = []
+for n_right in (0, 1, 2, 4, 7, 8):
+    group = torch.tensor([[1.0] * n_right + [0.0] * (8 - n_right)])
+    scaled, plain = group_advantages(group)[0], group_advantages(group, scale_by_std=False)[0]
+    of_right = [f"{a[0]:+.2f}" if n_right else "-" for a in (plain, scaled)]
+    of_wrong = [f"{a[-1]:+.2f}" if n_right < 8 else "-" for a in (plain, scaled)]
+    rows.append([f"{n_right} of 8 right", of_right[0], of_wrong[0], of_right[1], of_wrong[1], "yes" if has_signal(group)[0] else "no"])
+print(text_table(["group", "right", "wrong", "right, / std", "wrong, / std", "teaches"], rows))
+print(f"\nin the batch above {has_signal(rewards_PG).float().mean():.0%} of the groups teach something")
+
+# %% [markdown]
+# A rare right answer gets a large advantage, a rare wrong one a large disadvantage, and a group in which all are right or all
+# wrong teaches **nothing**. So reinforcement learning needs a base that is right sometimes: a task that is never solved gives no signal at all, and neither
+# does one that is always solved. DAPO (arXiv 2503.14476) draws other problems for silent groups: `resample=` in our loop.
+#
+# ## 3 · Several updates from one batch: ratio and clipping
+#
+# Writing answers is the expensive part, so one wants more than one update from a batch. After the first update the policy is no longer
+# the one that wrote the answers. The correction is the **ratio** of the new probability of a token to the old one. And since the batch says
+# less and less about a policy that has moved away, the objective of PPO (arXiv 1707.06347) stops paying once a token has moved far enough: it is
+# **clipped**. DAPO gives it more room upwards (0.28) than downwards (0.2), so that rare tokens can become common.
+
+
+# %%
+def clipped_objective(
+    ratio_BT: Float[Tensor, "B T"], advantages_B: Float[Tensor, "B"], clip_low: float, clip_high: float
+) -> Float[Tensor, "B T"]:
+    """The smaller of ratio * A and clipped ratio * A (PPO, arXiv 1707.06347, equation 7).
+
+    What has already moved beyond the clip in the wanted direction gets no gradient; what has moved the wrong way does.
+    """
+    advantages_B1 = advantages_B[:, None]
+    clipped_BT = ratio_BT.clamp(1 - clip_low, 1 + clip_high)
+    return torch.minimum(ratio_BT * advantages_B1, clipped_BT * advantages_B1)
+
+
+# %% [markdown]
+# **Guess first:** a token of a *wrong* answer (advantage -1) has become twice as likely as it was, ratio 2. Does it get a gradient?
+
+# %%
+guess_clip = None
+
+# %%
+ratio = torch.linspace(0.4, 2.0, 81, requires_grad=True)
+figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained", sharey=True)
+for ax, advantage in zip(axes, (1.0, -1.0), strict=True):
+    objective = clipped_objective(ratio[:, None], torch.full((81,), advantage), 0.2, 0.28)[:, 0]
+    ax.plot(ratio.detach(), objective.detach())
+    ax.axvline(1, color="#999999", linewidth=0.8)
+    ax.set(title=f"advantage {advantage:+.0f}", xlabel="ratio new / old", ylabel="objective" if advantage > 0 else "")
+figure.suptitle("What the clipped objective pays for a token", fontsize=10)
+plt.show()
+rows = []
+for advantage in (1.0, -1.0):
+    for value in (0.5, 1.0, 2.0):
+        r = torch.tensor([[value]], requires_grad=True)
+        clipped_objective(r, torch.tensor([advantage]), 0.2, 0.28).sum().backward()
+        rows.append([f"{advantage:+.0f}", value, f"{r.grad.item():+.0f}"])
+print(text_table(["advantage", "ratio", "gradient"], rows))
+print("your guess:", guess_clip)
+
+# %% [markdown]
+# The objective is flat only where the token has gone far enough **in the wanted direction**. What has gone the wrong way (advantage -1, ratio 2)
+# keeps its gradient and is pulled back. With one update per batch, as in this lesson, the ratio is 1 and nothing is ever clipped.
+#
+# ## 4 · How far from the start? KL, measured by samples
+#
+# A policy that chases a reward can forget everything else. A brake is to pay for the distance to the model one began with (the
+# **reference**), as the divergence KL(policy || reference). Exactly it is a sum over the whole vocabulary at every place; from the
+# written tokens alone it can be **estimated**, in two ways (Schulman 2020):
+
+
+# %%
+def kl_k1(logprobs_BT: Float[Tensor, "B T"], ref_logprobs_BT: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    """log p - log ref per token: its mean under p is KL(p || ref), single values may be negative (Schulman 2020)."""
+    return logprobs_BT - ref_logprobs_BT
+
+
+def kl_k3(logprobs_BT: Float[Tensor, "B T"], ref_logprobs_BT: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    """ref / p - 1 - log(ref / p): the same mean under p, never negative, and mostly less noise (Schulman 2020)."""
+    log_ratio_BT = ref_logprobs_BT - logprobs_BT
+    return log_ratio_BT.exp() - 1 - log_ratio_BT
+
+
+# %% [markdown]
+# Both on the model of the opening, fifteen steps away from the base, beside the exact sum:
+
+# %%
+moved, _ = batch_of(model, seed=100)
+logprobs_BT, ref_logprobs_BT = (token_logprobs(m, moved, G)[0] for m in (model, base))
+whole_BN = torch.cat((moved.prompt_BS, moved.written_BT), dim=1)
+S = moved.prompt_BS.shape[1]  # all prompts have one length here, so that nothing is padded on the left
+p_BTV, ref_BTV = (m(whole_BN)[:, S - 1 : -1].log_softmax(-1) for m in (model, base))
+exact_BT = (p_BTV.exp() * (p_BTV - ref_BTV)).sum(-1)
+rows = []
+for name, values_BT in (("exact", exact_BT), ("k1", kl_k1(logprobs_BT, ref_logprobs_BT)), ("k3", kl_k3(logprobs_BT, ref_logprobs_BT))):
+    written = values_BT[moved.mask_BT]
+    rows.append([name, f"{written.mean():.4f}", f"{written.std():.3f}", f"{written.min():.3f}"])
+print(text_table(["KL per token, nats", "mean", "spread", "smallest"], rows))
+
+# %% [markdown]
+# KL_TEXT
+#
+# ## 5 · From tokens to one number, and the whole loss
+#
+# The loss of a batch is one number made from the losses of all tokens. It matters how. DeepSeek's GRPO takes the mean of each answer first, so a token of a long answer counts
+# less; DAPO takes all tokens alike; Dr. GRPO divides each answer's sum by a constant.
+
+
+# %%
+def reduce_loss(
+    per_token_BT: Float[Tensor, "B T"], mask_BT: Bool[Tensor, "B T"], normalise: str, max_tokens: int | None = None
+) -> Float[Tensor, ""]:
+    """One number of all tokens' losses; only tokens that the model wrote itself count.
+
+    "sequence" is the mean over each row, then over rows (GRPO): a token of a long answer counts less. "token" is the
+    mean over all tokens (DAPO): a long answer counts more. "constant" divides every row's sum by `max_tokens` (Dr.
+    GRPO): neither does.
+
+    Raises:
+        ValueError: an unknown choice, or "constant" without `max_tokens`.
+    """
+    kept_BT = per_token_BT * mask_BT
+    if normalise == "sequence":
+        return (kept_BT.sum(1) / mask_BT.sum(1).clamp(min=1)).mean()
+    if normalise == "token":
+        return kept_BT.sum() / mask_BT.sum().clamp(min=1)
+    if normalise == "constant":
+        if max_tokens is None:
+            raise ValueError("normalise='constant' divides by max_tokens: give it")
+        return kept_BT.sum(1).mean() / max_tokens
+    raise ValueError(f"normalise={normalise!r}: use 'sequence', 'token' or 'constant'")
+
+
+def grpo_loss(
+    logprobs_BT: Float[Tensor, "B T"],
+    old_logprobs_BT: Float[Tensor, "B T"],
+    advantages_B: Float[Tensor, "B"],
+    mask_BT: Bool[Tensor, "B T"],
+    *,
+    ref_logprobs_BT: Float[Tensor, "B T"] | None = None,
+    clip_low: float = 0.2,
+    clip_high: float = 0.2,
+    kl_weight: float = 0.0,
+    normalise: str = "sequence",
+    max_tokens: int | None = None,
+) -> Float[Tensor, ""]:
+    """The loss to minimise: minus the clipped objective, plus `kl_weight` times the k3 estimate of KL(p || ref).
+
+    `old_logprobs_BT` are those of the policy that wrote the rows, without gradient. For the first update on a batch
+    they equal `logprobs_BT`, the ratio is 1 and nothing is clipped. DAPO takes clip_high = 0.28.
+
+    Raises:
+        ValueError: `kl_weight` without `ref_logprobs_BT`; otherwise as `reduce_loss`.
+    """
+    ratio_BT = (logprobs_BT - old_logprobs_BT).exp()
+    per_token_BT = -clipped_objective(ratio_BT, advantages_B, clip_low, clip_high)
+    if kl_weight:
+        if ref_logprobs_BT is None:
+            raise ValueError(
+                f"kl_weight={kl_weight} needs the reference model's log-probabilities: give ref_logprobs_BT"
+            )
+        per_token_BT = per_token_BT + kl_weight * kl_k3(logprobs_BT, ref_logprobs_BT)
+    return reduce_loss(per_token_BT, mask_BT, normalise, max_tokens)
+
+
+# %% [markdown]
+# Two answers of 3 and 12 tokens, both with advantage 1. How much does one token of each weigh?
+
+# %%
+mask_BT = torch.arange(12) < torch.tensor([[3], [12]])
+rows = []
+for normalise in ("sequence", "token", "constant"):
+    logprobs = torch.full((2, 12), -1.0, requires_grad=True)
+    grpo_loss(logprobs, logprobs.detach(), torch.ones(2), mask_BT, normalise=normalise, max_tokens=16).backward()
+    short, long = -logprobs.grad[0, 0].item(), -logprobs.grad[1, 0].item()
+    rows.append([normalise, f"{short:.4f}", f"{long:.4f}", f"{12 * long / (3 * short):.1f}"])
+print(text_table(["normalise", "token of the short answer", "of the long one", "long answer over short one"], rows))
+
+# %% [markdown]
+# Note the consequence of "sequence": a long *wrong* answer is blamed less per token than a short one, so a policy may learn to be wrong at length.
+# We take "token".
+#
+# Everything is there. A whole run of GRPO is this loop; the package's `train_grpo` adds several updates per batch, parts of a
+# batch for small memories, KL, resampling and evaluations.
+
+
+# %%
+def plain_grpo(model: Transformer, n_steps: int, learning_rate: float = 3e-4) -> list[float]:
+    """The mean reward of every step."""
+    model.requires_grad_(True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    rewards = []
+    for step in range(n_steps):
+        rollout, rewards_PG = batch_of(model, seed=1000 + step)  # the policy writes, the verifier pays
+        advantages_B = group_advantages(rewards_PG).flatten()
+        logprobs_BT, _ = token_logprobs(model, rollout, G)
+        loss = grpo_loss(logprobs_BT, logprobs_BT.detach(), advantages_B, rollout.mask_BT, normalise="token")
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        rewards.append(rewards_PG.mean().item())
+    return rewards
+
+
+rewards = plain_grpo(copy.deepcopy(base), 3 if session.quick else 20)
+print("mean reward, steps 1 to 3:", [f"{r:.2f}" for r in rewards[:3]], " last 3:", [f"{r:.2f}" for r in rewards[-3:]])
+
+# %% [markdown]
+# ## 6 · The run
+#
+# **Signature result.** Sixty steps on the training problems; every ten steps 200 **held-out** problems are asked, sixteen times each at
+# temperature 1. Four numbers are watched: the share that is right, the length, pass@8, and **forced direct**: right answers if `#` is written for the model,
+# so that it has no place to think. If thinking is the cause, forced direct stays where it is.
+#
+# **Guess first:** accuracy at the end (it starts near 30 %), tokens per answer (it starts near 6; a full thought takes 8, one with a second look 14), and forced direct (starts near 10 %).
+
+# %%
+guess_accuracy, guess_tokens, guess_direct = None, None, None
+
+# %%
+config = GRPOConfig(n_steps=4 if session.quick else 60, eval_every=2 if session.quick else 10)
+live = LiveFigure(lambda figure, history: policy.draw_policy(figure, history, config.n_steps), figsize=(9.5, 4.2), seconds=3)
+started = time.process_time()
+trained, history = reinforce("right answer", base, tokenizer, config=config, on_evaluation=live)
+live.finish()
+first, last = history.evaluations[0], history.evaluations[-1]
+print(
+    f"\nCPU time, evaluations included: {(time.process_time() - started) / 60:.1f} minutes; of the steps' time "
+    f"{sum(s.generation_seconds for s in history.steps) / history.steps[-1].seconds:.0%} went into writing answers"
+)
+print(text_table(
+    ["held out", "before", "after", "your guess"],
+    [["right at temperature 1", f"{first.accuracy:.1%}", f"{last.accuracy:.1%}", guess_accuracy],
+     ["right, greedy", f"{first.greedy:.1%}", f"{last.greedy:.1%}", ""],
+     ["tokens per answer", f"{first.length:.1f}", f"{last.length:.1f}", guess_tokens],
+     ["pass@8", f"{first.pass_at_8:.1%}", f"{last.pass_at_8:.1%}", ""],
+     ["forced direct", f"{first.direct:.1%}", f"{last.direct:.1%}", guess_direct]],
+))  # fmt: skip
+
+# %% [markdown]
+# ### Was it the reward? Five seeds and three controls
+#
+# One run proves little. The next figure shows five, each from a base of its own that was trained from another random start; the code is the one
+# that just ran. Beside it three other rewards on the same five bases:
+#
+# * **random**: a coin decides. If accuracy rises under it, what we saw was not the verifier's doing.
+# * **length**: paid is thinking, right or wrong, up to five characters. What does "longer" alone buy?
+# * **leaky verifier**: the right digit counts *wherever* it stands in the text. It looks almost the same as the true one.
+#
+# **Guess first:** which of the three ends above its start?
+
+# %%
+guess_controls = None
+
+# %%
+runs = load_runs()
+by_reward = {
+    name: [run["history"] for (part, reward, _), run in runs.items() if (part, reward) == ("rewards", name)]
+    for name in REWARDS
+}
+print("recorded:", made_on(), "seeds 0 to 4\n")
+figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
+policy.plot_policies(by_reward, "accuracy", title="Right at temperature 1, held out", label="share right", ax=axes[0])
+forced = [history.column("direct") for history in by_reward["right answer"]]
+steps = [e.step for e in by_reward["right answer"][0].evaluations]
+axes[0].plot(steps, [mean(values) for values in zip(*forced, strict=True)], color="#666666", linewidth=1,
+             label="right answer, forced direct")  # fmt: skip
+policy.plot_policies(by_reward, "length", title="Tokens per answer", label="tokens", ax=axes[1])
+axes[0].set_ylim(0, 1.02)
+axes[0].legend(frameon=False, fontsize=7)
+figure.suptitle("Four rewards, five bases: mean, lowest and highest (recorded)", fontsize=10)
+plt.show()
+
+
+def over_seeds(histories: Sequence[History], field: str, percent: bool = True) -> list[str]:
+    """Mean (lowest to highest) before and after."""
+    cells = []
+    for when in (0, -1):
+        values = [history.column(field)[when] for history in histories]
+        shown = [f"{100 * v:.0f}" if percent else f"{v:.1f}" for v in (mean(values), min(values), max(values))]
+        cells.append(f"{shown[0]} ({shown[1]} to {shown[2]})")
+    return cells
+
+
+for field, name in (("accuracy", "right at temperature 1, %"), ("greedy", "right, greedy, %"), ("length", "tokens"),
+                    ("pass_at_8", "pass@8, %"), ("direct", "forced direct, %")):  # fmt: skip
+    rows = [[reward, *over_seeds(histories, field, field != "length")] for reward, histories in by_reward.items()]
+    print(text_table([name, "before", "after"], rows), "\n")
+print("your guess:", guess_controls)
+
+# %% [markdown]
+# CONTROLS_TEXT
+#
+# ## 7 · Did it learn, or did it choose?
+#
+# Before you call this "learning to reason", ask what the base could do already. Two looks: the pass@k curve before and after, and the
+# accuracy split into how often it thinks and how often a thought is right.
+
+# %%
+n_samples = 16 if session.quick else 64
+ks = [k for k in KS if k <= n_samples]
+drawn = {name: sample_texts(m, tokenizer, prompts, n_samples=n_samples, max_new_tokens=16, seed=2)
+         for name, m in (("base", base), ("after RL", trained))}  # fmt: skip
+curves, rows = {}, []
+for name, answers in drawn.items():
+    rewards = [[task.reward(p, s.text) for s in row] for p, row in zip(held_out, answers, strict=True)]
+    curves[name] = pass_curve(rewards, ks)
+    flat = [(s.text.partition("#")[0], r) for row, paid in zip(answers, rewards, strict=True) for s, r in zip(row, paid, strict=True)]
+    thought = [r for text, r in flat if text]
+    direct = [r for text, r in flat if not text]
+    rows.append([name, f"{len(thought) / len(flat):.1%}", f"{mean(thought):.1%}", f"{mean(direct):.1%}" if direct else "-", f"{mean(r for _, r in flat):.1%}"])
+policy.plot_pass_curves(curves, ks, title="pass@k on 200 held-out chains of six digits").legend(frameon=False)
+plt.show()
+print(text_table(["", "thinks", "right if it thinks", "right if not", "right"], rows), "\n")
+print(text_table(["pass@k", *map(str, ks)], [[name, *(f"{v:.3f}" for v in curve)] for name, curve in curves.items()]))
+
+# %% [markdown]
+# CHOOSE_TEXT
+#
+# ## 8 · A task where the base is not there yet
+#
+# **Countdown** again: three numbers and a target, `3,7,2:13=`, and an expression is asked for. The base answers blindly or makes one or two random tries, and mostly
+# hands in a try that it has itself marked as a miss. Its pass@8 is under a half. 150 steps of the same GRPO take too long for an evening, so they are recorded, for three seeds;
+# the base is the shipped one. To see whether RL **extends** what a model can do, ask for 256 answers to each problem: what the base does not solve in
+# 256 tries it cannot do in any useful sense.
+
+# %%
+search_runs = [run for (part, *_), run in runs.items() if part == "countdown"]
+search_ks = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+as_rewards = lambda counts: [[1.0] * c + [0.0] * (256 - c) for c in counts]  # noqa: E731
+search_curves = {"base": pass_curve(as_rewards(search_runs[0]["before"]), search_ks)}
+for i, run in enumerate(search_runs):
+    search_curves[f"after RL, seed {i}"] = pass_curve(as_rewards(run["after"]), search_ks)
+figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
+policy.plot_pass_curves(search_curves, search_ks, title="Countdown: pass@k on 100 held-out problems", ax=axes[0]).legend(frameon=False, fontsize=8)
+policy.plot_policies({"after the verifier": [run["history"] for run in search_runs]}, "length", title="Tokens per answer", label="tokens", ax=axes[1])
+figure.suptitle("Reinforcement learning on search, three seeds (recorded)", fontsize=10)
+plt.show()
+print(text_table(["pass@k", *map(str, search_ks)], [[name, *(f"{v:.2f}" for v in curve)] for name, curve in search_curves.items()]))
+for i, run in enumerate(search_runs):
+    unsolved = [after for before, after in zip(run["before"], run["after"], strict=True) if before == 0]
+    lost = sum(before > 0 and after == 0 for before, after in zip(run["before"], run["after"], strict=True))
+    print(f"seed {i}: {len(unsolved)} problems unsolved by the base in 256 tries, {sum(c > 0 for c in unsolved)} of them solved after RL, "
+          f"on average in {mean(unsolved) / 256:.0%} of the tries; {lost} solved before and not after")  # fmt: skip
+for prompt, answer in search_runs[0]["history"].evaluations[-1].examples:
+    print("after RL:", prompt, answer)
+
+# %% [markdown]
+# SEARCH_TEXT
+#
+# ## 9 · The same compute, spent otherwise
+#
+# RL is not the only way to use a verifier. At the compute that the run above took (FLOPs counted: one forward pass to write a token, three
+# forwards' worth to learn from it), the same base can learn by **supervised fine-tuning**, that is, by predicting the tokens of given answers:
+#
+# * **more of the same**: the messy examples the base was made from;
+# * **own right answers**: sample, keep what the verifier accepts, learn it (rejection sampling, one round of STaR or expert iteration);
+# * **a teacher's right answers**: the same with answers of the RL model: **distillation**. The teacher's own training is *not* counted; with it, it costs twice as much;
+# * **worked examples without error**: somebody has written them, which for this task a formula does.
+#
+# **Guess first:** order the five by accuracy at temperature 1.
+
+# %%
+guess_order = None
+
+# %%
+if not session.quick:
+    compare_methods(base, tokenizer)  # seed 0, live
+outcomes = {}
+for (part, *_), run in runs.items():
+    if part == "methods":
+        for outcome in run["outcomes"]:
+            outcomes.setdefault(outcome.method, []).append(outcome)
+print("\nrecorded:", made_on(), "mean of seeds 0 to 4 (lowest to highest)\n")
+rows = []
+for method, found in outcomes.items():
+    accuracies = [100 * o.accuracy for o in found]
+    rows.append([
+        method, f"{mean(accuracies):.0f} ({min(accuracies):.0f} to {max(accuracies):.0f})", f"{100 * mean(o.greedy for o in found):.0f}",
+        f"{mean(o.length for o in found):.1f}", f"{mean(o.flops for o in found):.1e}", f"{mean(o.seconds for o in found):.0f}",
+    ])  # fmt: skip
+print(text_table(["method", "right, %", "greedy, %", "tokens", "FLOP", "seconds"], rows))
+policy.plot_pass_curves(
+    {method: [mean(values) for values in zip(*(o.passes for o in found), strict=True)] for method, found in outcomes.items()},
+    KS, title="pass@k at equal compute, mean of five seeds (recorded)",
+).legend(frameon=False, fontsize=8)  # fmt: skip
+plt.show()
+print(text_table(["pass@k", *map(str, KS)], [
+    [method, *(f"{mean(values):.2f}" for values in zip(*(o.passes for o in found), strict=True))] for method, found in outcomes.items()
+]))  # fmt: skip
+print("your guess:", guess_order)
+
+# %% [markdown]
+# METHODS_TEXT
+#
+# ## 10 · A verifier with a hole
+#
+# The **leaky verifier** of section 6 asks whether the right digit occurs anywhere in the text. For honest answers it is nearly the same as the true one.
+#
+# **Guess first:** what will the answers look like after sixty steps?
+
+# %%
+guess_hack = None
+
+# %%
+hacked, hacked_history = reinforce("leaky verifier", base, tokenizer, config=config, log=None)
+paid = [step.reward for step in hacked_history.steps]
+rows = [[e.step, f"{mean(paid[max(0, e.step - 5) : e.step + 5]):.1%}", f"{e.accuracy:.1%}", f"{e.length:.1f}", e.examples[0][1]]
+        for e in hacked_history.evaluations]  # fmt: skip
+print(text_table(["step", "paid by the leaky verifier", "truly right", "tokens", "an answer to " + hacked_history.evaluations[0].examples[0][0]], rows))
+figure, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+ax.plot([s.step for s in hacked_history.steps], paid, label="paid by the leaky verifier")
+ax.plot([e.step for e in hacked_history.evaluations], hacked_history.column("accuracy"), "o--", label="truly right, held out")
+ax.set(xlabel="step", ylabel="share", ylim=(0, 1.02), title="A reward that is hacked (live, seed 0)")
+ax.legend(frameon=False)
+plt.show()
+print("your guess:", guess_hack)
+
+# %% [markdown]
+# HACK_TEXT
+#
+# ### A verifier that runs code
+#
+# QwQ's makers paid code by "a code execution server" that ran tests. That is the strongest verifier there is, and the most dangerous:
+# it runs what a model wrote. `passes_tests` does it in a sandbox, without network, files, or time to waste, and never tells the program what the
+# right results are.
+
+# %%
+from racecourse.machine.sandbox import run_untrusted, sandbox_problem
+from racecourse.reasoning.verifiers import passes_tests
+
+cases = [(([3, 1, 2],), [1, 2, 3]), (([],), []), (([5, 5, -1],), [-1, 5, 5])]
+programs = {
+    "right": "def order(xs):\n    return sorted(xs)",
+    "wrong for equal numbers": "def order(xs):\n    return sorted(set(xs))",
+    "never ends": "def order(xs):\n    while True: pass",
+    "prints what it hopes for": "print([[1, 2, 3], [], [-1, 5, 5]])\nraise SystemExit(0)",
+    "reads the house's files": "def order(xs):\n    return open('/etc/passwd').read()",
+    "calls home": "import socket\ndef order(xs):\n    socket.create_connection(('93.184.215.14', 80), 1)\n    return sorted(xs)",
+}
+for name, code in programs.items():
+    print(f"{name:26} reward {passes_tests(code, 'order', cases, seconds=1.0):.0f}")
+problem = sandbox_problem()
+print("\nsandbox:", "closed (bubblewrap): no network, no files" if problem is None else f"weaker mode, time and memory limits only: {problem}")
+
+# %% [markdown]
+# Where the system has no sandbox the program runs with limits on time and memory only, and the label says so: a program that calls home would then be **paid**, if it sorts.
+#
+# ## 11 · The published recipes, in miniature
+#
+# What is known of the two (QwQ: Qwen's blog of 6 March 2025; R1: arXiv 2501.12948, section 2):
+#
+# | | QwQ-32B | DeepSeek-R1 |
+# |---|---|---|
+# | begins with | "a cold-start checkpoint", based on Qwen2.5-32B | DeepSeek-V3-Base |
+# | 1 | RL on mathematics and code; an accuracy verifier, a code execution server | supervised: "thousands" of long thoughts |
+# | 2 | RL for general abilities, "a small amount of steps"; a reward model and rule-based verifiers | RL on mathematics, code, logic, with a reward for consistent language |
+# | 3 | | rejection sampling: 600,000 reasoning and 200,000 other answers, supervised, **from V3-Base again**, two epochs |
+# | 4 | | RL for all scenarios; rules for reasoning, reward models for the rest |
+# | not published | algorithm, data, group size, learning rate | data; the second and fourth stage's length |
+#
+# R1-**Zero** is RL on V3-Base without any supervised stage: it reasons well, and is hard to read.
+#
+# In our miniature chains stand for mathematics, "which of four digits is the largest?" (`3,7,2,5=` → `#7`) for everything else, and a thought of digits only, without
+# `w`, for one that a person can read. Each line is a model at that point.
+#
+# **Guess first:** after RL on chains alone, can the model still (or now) name the largest of four digits?
+
+# %%
+guess_general = None
+
+# %%
+from racecourse.reasoning.stages import qwq, r1
+
+n_steps = 4 if session.quick else 60
+standings = [*qwq(base, tokenizer, n_steps=n_steps), *r1(base, tokenizer, n_steps=n_steps)]
+print(text_table(
+    ["", "chains right", "tokens", "readable", "largest right", "seconds"],
+    [[f"{s.recipe}: {s.stage}", f"{s.chains:.1%}", f"{s.length:.1f}", f"{s.readable:.1%}", f"{s.largest:.1%}", f"{s.seconds:.0f}"] for s in standings],
+))  # fmt: skip
+recorded = [run["standings"] for (part, *_), run in runs.items() if part == "stages"]
+print("\nrecorded:", made_on(), "mean of seeds 0 to 4 (lowest to highest), %\n")
+rows = []
+for line in zip(*recorded, strict=True):
+    cells = []
+    for field in ("chains", "readable", "largest"):
+        values = [100 * getattr(s, field) for s in line]
+        cells.append(f"{mean(values):.0f} ({min(values):.0f} to {max(values):.0f})")
+    rows.append([f"{line[0].recipe}: {line[0].stage}", *cells])
+print(text_table(["", "chains right", "readable", "largest right"], rows))
+print("your guess:", guess_general)
+
+# %% [markdown]
+# STAGES_TEXT
+#
+# ## 12 · The same code on a real language model
+#
+# Nothing in the loop knows about digits. LM_TEXT
+
+# %% [markdown]
+# ## 13 · What others found at full size
+#
+# | finding | source |
+# |---|---|
+# | R1-Zero, AIME 2024, one answer: 15.6 before, 71.0 after RL; 86.7 with a vote among 64 | DeepSeek-R1 [1], table 2 and section 2.2.4 (later version: 77.9) |
+# | R1, AIME 2024 79.8, MATH-500 97.3; QwQ-32B, AIME 2024 79.5 | DeepSeek-R1 [1]; QwQ: Qwen's own figure, as reported by The Batch |
+# | At 32 billion parameters RL alone gives 47.0 on AIME 2024, distillation from R1 72.6 | DeepSeek-R1 [1], table 6 |
+# | A 1.5-billion model distilled from R1: AIME 2024 28.9, MATH-500 83.9 | DeepSeek-R1 [1], table 5 |
+# | Qwen3-0.6B base, MATH-500: 15.2 before, 47.4 after 50 updates; a prompt that asks it to think gives 40.6 without any training | Raschka, reasoning-from-scratch, chapters 4 and 6 |
+# | Much of a gain can be repair of a bad prompt: with the wrong template Qwen2.5-Math-1.5B starts near 5, without one at 61.8 (MATH-500) | Dr. GRPO [2], figure 6 and table 4 |
+# | At large k the base overtakes the RL model on several benchmarks | Yue and others, limit-of-rlvr.github.io |
+# | DAPO, 32 billion, AIME 2024: plain GRPO 30; with longer clip, token loss, dynamic sampling and overlong rules 50 | DAPO [3], table 1 |
+# | Qwen2.5-0.5B does not learn countdown by RL; 3B does | TinyZero's README |
+#
+# arXiv numbers: [1] 2501.12948, [2] 2503.20783, [3] 2503.14476. All percentages are their authors' own.
+#
+# ### Two rows of the ledger
+
+# %%
+n = 30  # problems of AIME 2024
+preview, qwq_score, r1_score = 0.500, 0.795, 0.798
+errors = {p: math.sqrt(p * (1 - p) / n) for p in (preview, qwq_score, r1_score)}
+between = lambda a, b: (b - a) / math.hypot(errors[a], errors[b])  # noqa: E731
+print(f"{n} problems: one standard error is {100 * errors[qwq_score]:.0f} points at {qwq_score:.1%} if problems are what varies")
+print(f"QwQ-32B-Preview to QwQ-32B: {100 * (qwq_score - preview):.1f} points, {between(preview, qwq_score):.1f} standard errors of the difference")
+print(f"QwQ-32B to R1: {100 * (r1_score - qwq_score):.1f} points, {between(qwq_score, r1_score):.2f} standard errors")
+display(settle(
+    3,
+    value=f"AIME 2024: {preview:.1%} for QwQ-32B-Preview, {qwq_score:.1%} for QwQ-32B, {between(preview, qwq_score):.1f} standard errors apart on 30 problems; "
+    "in the miniature one stage of RL turns a third right into nine tenths. Coding and general ability: the makers give a picture only",
+    verdict="holds with a qualification",
+    sources=("DeepSeek-R1 (arXiv 2501.12948), table 6, for the preview (R1's README prints 44.0)", "Qwen's blog of 6 March 2025; The Batch"),
+))  # fmt: skip
+display(settle(
+    2,
+    value=f"AIME 2024: 79.5% and 79.8%, {between(qwq_score, r1_score):.2f} standard errors apart, the first by QwQ's makers, the second by R1's; at 32 billion "
+    "parameters R1's makers got 47.0% by RL and 72.6% by distillation",
+    verdict=None,
+    sources=("Qwen's blog of 6 March 2025", "DeepSeek-R1 (arXiv 2501.12948), tables 4 and 6"),
+))  # fmt: skip
+
+# %% [markdown]
+# ## 14 · What you have shown
+#
+# SUMMARY_TEXT
+#
+# ### Limitations
+#
+# * The base was **made** to be ready: half of its examples think, in one fixed form. That thinking can be found at all is built in; a language model has to have met it in its text.
+# * One verifiable task with short answers. Nothing here shows what happens to thousands of tokens.
+# * The controls have one strength each. A random reward with another learning rate, or on a base with a strong habit, can do more: for Qwen2.5-Math
+#   gains under random rewards were reported.
+# * Compute is counted in FLOPs. By the clock, writing answers token by token is far dearer than learning from them (lesson 06).
+#
+# ### Where next
+#
+# Exercise set 05 asks for siblings: leave-one-out advantages, a mask, a ratio for whole answers, the exact KL, a shaped reward, the detection of a hack, LoRA
+# (`racecourse start 05_reasoning_rl`). Lesson 06 asks what all this runs on.
+
+# %%
+ledger("05")
