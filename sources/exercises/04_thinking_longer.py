@@ -1,9 +1,9 @@
 # %% [markdown] nbgrader={"grade": false, "grade_id": "think-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # # 04 · Thinking longer: estimates, votes, budgets and boxes
 #
-# Seven functions and one question in words, 100 points, about an hour and three quarters. None of them is a function that the lesson
-# prints: each is a sibling. You will work out how reliable a model is, what the best of k answers is worth, let answers vote
-# with weights, find out exactly what a vote of k gains, stop asking when a vote is decided, hold a model's thinking between two
+# Seven functions and one question in words, 100 points. The printed times sum to 132 minutes: take two sittings if you like, no exercise needs another one.
+# None of them is a function that the lesson prints: each is a sibling. You will work out how reliable a model is, what the best of k answers is worth, let
+# answers vote with weights, find out exactly what a vote of k gains, stop asking when a vote is decided, hold a model's thinking between two
 # bounds, and read the final answer out of a page of LaTeX. Everything is plain Python with lists and numbers; nothing is
 # trained, and every cell takes a moment.
 #
@@ -11,8 +11,9 @@
 # the line *Stuck?* of each exercise. `racecourse check 04_thinking_longer` says what your work earns so far.
 #
 # **Words.** A *sample* is one answer that a model has drawn to a problem. A *verifier* is a rule that says whether an answer
-# is right. A *vote* takes the answer that is given most often; an answer of `None` *abstains*: it counts for nobody. A
-# *token* is a number that stands for a piece of text. *Thinking* is what a model writes before its answer.
+# is right. A *reward* is a number that says how good an answer is. A *vote* takes the answer that is given most often; an answer of `None` *abstains*: it
+# counts for nobody. A *token* is a number that stands for a piece of text. *Thinking* is what a model writes before its answer. *By lot*: each possibility
+# is equally likely.
 
 # %% nbgrader={"grade": false, "grade_id": "think-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -33,8 +34,8 @@ from racecourse.learn.hints import hint
 # | `k` | int, `1 <= k <= n_samples` | | |
 # | `m` | int, 0 or more; it may be larger than `k` | | |
 #
-# `n_samples` may be 200: do not go through all choices, count them. There are `math.comb(a, b)` ways to choose b of a things,
-# and 0 ways if b is larger than a.
+# `n_samples` may be 200: going through all choices would then take longer than a life, so count them. `math.comb(a, b)` is the number of ways to choose b of
+# a things. It is 0 where b is larger than a, and it raises a `ValueError` where b is negative: mind where your range ends.
 #
 # Worked example: 5 samples, 3 of them right, `k = 3`, `m = 2`. Of the 10 ways to choose 3, six hold exactly two right ones
 # (`comb(3, 2) * comb(2, 1)`) and one holds three. So 7 of 10: 0.7.
@@ -58,12 +59,22 @@ def at_least(n_samples: int, n_correct: int, k: int, m: int) -> float:
 out = at_least(5, 3, 3, 2)
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert abs(out - 0.648) > 1e-9, "0.648: each answer was put back before the next was taken; they are k different ones"
+assert abs(out - 0.6) > 1e-9 or abs(at_least(8, 4, 4, 2) - 52 / 70) > 1e-9, (
+    "0.6: that all k are right was left out; range(m, k) stops before k"
+)
 assert abs(out - 0.6) > 1e-9, "0.6 is the chance of exactly two; wanted are two or more"
 assert abs(out - 1.0) > 1e-9, "1.0 is the chance that at least one is right (pass@k); wanted is at least m"
 assert abs(out - 0.1) > 1e-9, "0.1 is the chance of more than two; two are enough"
+assert abs(out - 0.9) > 1e-9, (
+    "0.9: you chose m right ones and then any others, which counts a choice of three right ones three times"
+)
+assert abs(out - 0.3) > 1e-9, "0.3 is the chance of two or more wrong ones; wanted are the right ones"
 assert abs(out - 7) > 1e-9, "7 is the number of ways; divide by all ways to choose k of n_samples"
 assert abs(out - 0.7) < 1e-9, f"worked example: expected 0.7, got {out}"
-out = at_least(10, 7, 5, 5)
+try:
+    out = at_least(10, 7, 5, 5)
+except ValueError as error:
+    raise AssertionError(f"at_least(10, 7, 5, 5): {error}; of k answers at most k are right, not n_correct") from None
 assert abs(out - 21 / 252) < 1e-9, f"7 of 10 right, all of 5: expected 21 / 252 = 0.083, got {out}"
 out = at_least(6, 2, 4, 3)
 assert abs(out) < 1e-9, f"two right ones in all, so never three: expected 0, got {out}"
@@ -71,14 +82,18 @@ out = at_least(6, 4, 2, 0)
 assert abs(out - 1) < 1e-9, f"at least none is always true: expected 1, got {out}"
 out = at_least(6, 4, 2, 3)
 assert abs(out) < 1e-9, f"three of two answers: expected 0, got {out}"
+# 200 samples take less than a second. If this does not end, you go through all choices: interrupt it, then count them.
+out = at_least(200, 120, 40, 39)
+expected = (math.comb(120, 39) * 80 + math.comb(120, 40)) / math.comb(200, 40)
+assert abs(out / expected - 1) < 1e-6, f"120 of 200 right, at least 39 of 40: expected {expected}, got {out}"
 
 # %% nbgrader={"grade": true, "grade_id": "at-least-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
-from itertools import combinations
+import itertools
 from math import comb
 
 for n, c, k, m in [(7, 4, 3, 2), (8, 3, 5, 1), (6, 6, 4, 4), (9, 5, 4, 3), (5, 0, 2, 1), (9, 2, 8, 2), (4, 1, 1, 1)]:
-    chosen = list(combinations([1] * c + [0] * (n - c), k))
+    chosen = list(itertools.combinations([1] * c + [0] * (n - c), k))
     expected = sum(sum(row) >= m for row in chosen) / len(chosen)
     out = at_least(n, c, k, m)
     assert abs(out - expected) < 1e-9, f"{c} of {n} right, at least {m} of {k}: expected {expected}, got {out}"
@@ -108,12 +123,13 @@ for k in (1, 2, 4, 8, 16):
 # | `rewards` | list of n floats, in any order, some may be equal, some negative | | float |
 # | `k` | int, `1 <= k <= n` | | |
 #
-# n may be 300, and going through all ways would take for ever. Leave the list as it is.
+# n may be 300, and going through all ways would take for ever: ask of each reward in how many choices it is the best. Equal rewards belong to different answers.
+# Leave the list as it is.
 #
-# Worked example: rewards `[0.9, 0.2, 0.5]`, `k = 2`. The best of the three pairs are 0.9 (with 0.2), 0.9 (with 0.5)
-# and 0.5: the mean is 2.3 / 3 = 0.767.
+# Worked example: rewards `[0.8, 0.1, 0.5, 0.4]`, `k = 2`. There are six pairs. 0.8 is the best of three of them, 0.5 of two and
+# 0.4 of one: the mean is (3 * 0.8 + 2 * 0.5 + 0.4) / 6 = 3.8 / 6 = 0.633.
 #
-# Before you write: which answer does not depend on the order, `k = 1` or `k = n`? What does each of them give?
+# Before you write: for which k is the answer the plain mean of the rewards, for which is it the maximum?
 #
 # *Stuck?* `hint("expected-best")`
 
@@ -129,37 +145,53 @@ def expected_best(rewards: list[float], k: int) -> float:
 
 
 # %% nbgrader={"grade": true, "grade_id": "expected-best-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-given = [0.9, 0.2, 0.5]
+given = [0.8, 0.1, 0.5, 0.4]
 out = expected_best(given, 2)
 assert out is not None, "nothing came back: end your function with `return ...`"
-assert given == [0.9, 0.2, 0.5], "the list that came in was changed; sorted(...) makes a new one"
-assert abs(out - 0.9) > 1e-9, "0.9 is the best of all three; only two of them are taken each time"
-assert abs(out - 0.7) > 1e-9, "0.7 is the mean of the two best; wanted is the mean of the best of each pair"
-assert abs(out - 0.4) > 1e-9, "0.4: your count needs the rewards in order, smallest first; they come in any order"
-assert abs(out - 0.3) > 1e-9, "0.3: the order is the wrong way round: the largest reward is best in most choices"
-assert abs(out - 6.2 / 9) > 1e-9, (
-    "0.689: each answer was put back before the next was taken; a pair is two different answers"
+assert given == [0.8, 0.1, 0.5, 0.4], "the list that came in was changed; sorted(...) makes a new one"
+assert abs(out - 0.8) > 1e-9, "0.8 is the best of all four; only two of them are taken each time"
+assert abs(out - 0.65) > 1e-9, "0.65 is the mean of the two best; wanted is the mean of the best of each pair"
+assert abs(out - 2.3 / 6) > 1e-9, "0.383: your count needs the rewards in order, smallest first; they come in any order"
+assert abs(out - 1.6 / 6) > 1e-9, (
+    "0.267 is the mean of the smallest of each pair: is the order the wrong way round? The largest is best most often"
 )
-assert abs(out - 2.3 / 3) < 1e-9, f"worked example: expected 2.3 / 3 = 0.767, got {out}"
-out = expected_best([0.9, 0.2, 0.5], 1)
-assert abs(out - 1.6 / 3) < 1e-9, f"k = 1 is the mean of all rewards, 0.533, got {out}"
-out = expected_best([0.9, 0.2, 0.5], 3)
-assert abs(out - 0.9) < 1e-9, f"k = 3 takes all of them, so 0.9, got {out}"
+assert abs(out - 2.9 / 6) > 1e-9, (
+    "0.483: the best one is itself one of the k, so only k - 1 others are chosen from those below it, not k"
+)
+assert abs(out - 5.6 / 6) > 1e-9, (
+    "0.933: you count one too many below each reward; below the smallest there are 0, so enumerate starts at 0, not at 1"
+)
+assert abs(out - 3.8 / 4) > 1e-9, "0.95: you divide by n = 4; there are math.comb(4, 2) = 6 ways to choose"
+assert abs(out - 3.8) > 1e-9, "3.8 is the sum over all pairs; the mean divides it by the number of pairs"
+assert abs(out - 9.4 / 16) > 1e-9, (
+    "0.5875: each answer was put back before the next was taken; a pair is two different answers"
+)
+assert abs(out - 3.8 / 6) < 1e-9, f"worked example: expected 3.8 / 6 = 0.633, got {out}"
+out = expected_best([0.8, 0.1, 0.5, 0.4], 1)
+assert abs(out - 0.45) < 1e-9, f"k = 1 is the mean of all rewards, 0.45, got {out}"
+out = expected_best([0.8, 0.1, 0.5, 0.4], 4)
+assert abs(out - 0.8) < 1e-9, f"k = 4 takes all of them, so 0.8, got {out}"
 out = expected_best([1.0, 1.0, 0.0, 0.0], 2)
+assert abs(out - 4 / 6) > 1e-9, (
+    "[1, 1, 0, 0], k = 2 gave 4 / 6: the pair of the two ones was lost; of equal rewards count one as below the other"
+)
 assert abs(out - 5 / 6) < 1e-9, f"equal rewards are still different answers: [1, 1, 0, 0], k = 2 gives 5 / 6, got {out}"
 out = expected_best([-3.0, -1.0], 2)
 assert abs(out + 1) < 1e-9, f"rewards may be negative: the best of -3 and -1 is -1, got {out}"
+# 300 rewards take less than a second. If this does not end, you go through all choices: interrupt it, then count them.
+out = expected_best([float(i) for i in range(300)], 20)
+assert abs(out - (20 * 301 / 21 - 1)) < 1e-6, f"rewards 0 to 299, k = 20: expected 20 * 301 / 21 - 1 = 285.667, got {out}"
 
 # %% nbgrader={"grade": true, "grade_id": "expected-best-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import itertools
 import random
-from itertools import combinations
 from math import comb
 
 rng = random.Random(42)
 for n, k in [(6, 3), (7, 2), (8, 7), (5, 5), (9, 4)]:
     rewards = [round(rng.uniform(-1, 1), 1) for _ in range(n)]
-    chosen = [max(row) for row in combinations(rewards, k)]
+    chosen = [max(row) for row in itertools.combinations(rewards, k)]
     expected, out = sum(chosen) / len(chosen), expected_best(list(rewards), k)
     assert abs(out - expected) < 1e-9, f"rewards {rewards}, k = {k}: expected {expected}, got {out}"
 rewards = [1.0] * 20 + [0.0] * 280
@@ -169,7 +201,7 @@ assert abs(out - expected) < 1e-9, f"20 ones among 300, k = 30: this is pass@30,
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "weighted-vote-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 3 · A vote with weights  (difficulty 2 of 5 · 12 minutes · 12 points)
+# ## 3 · A vote with weights  (difficulty 2 of 5 · 10 minutes · 12 points)
 #
 # Answers need not count the same: one that a reward model likes better, or that the model was surer of, may get a larger
 # weight. Write `weighted_vote`. An answer's total is the sum of the weights of those that gave it. The largest total wins. If several
@@ -180,9 +212,9 @@ assert abs(out - expected) < 1e-9, f"20 ones among 300, k = 30: this is pass@30,
 # | `answers` | list of strings or `None`; `None` abstains, whatever its weight | | dict: each winner → its chance to be taken; no other keys |
 # | `weights` | list of ints, 0 or more, one for each answer | | |
 #
-# An answer whose total is 0 cannot win. If nobody can win, the dict is empty.
+# Both lists may be empty. Only `None` abstains: the empty text `""` is an answer. An answer whose total is 0 cannot win. If nobody can win, the dict is empty.
 #
-# Worked example: answers `["4", "7", None, "7", "9"]`, weights `[3, 1, 9, 2, 2]`. The totals are 3 for "4", 3 for "7", 2
+# Worked example: answers `["4", "7", "7", None, "9"]`, weights `[3, 1, 2, 9, 2]`. The totals are 3 for "4", 3 for "7", 2
 # for "9". So `{"4": 0.5, "7": 0.5}`.
 #
 # *Stuck?* `hint("weighted-vote")`
@@ -202,32 +234,48 @@ def weighted_vote(answers: list[str | None], weights: list[int]) -> dict[str, fl
 
 
 # %% nbgrader={"grade": true, "grade_id": "weighted-vote-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-out = weighted_vote(["4", "7", None, "7", "9"], [3, 1, 9, 2, 2])
+out = weighted_vote(["4", "7", "4", "9", "7"], [5, 4, 1, 4, 3])  # totals: 6 for 4, 7 for 7, 4 for 9
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert isinstance(out, dict), f"wanted is a dict from each winner to its chance, got {type(out).__name__}"
+assert out != {"4": 1.0}, "4 has the largest single weight, 5, but 6 in all; 7 has 4 + 3 = 7 and wins"
+assert out != {"9": 1.0}, "9 won: for 4 and 7 only the last weight was kept; a new weight is added to the earlier ones"
+assert out != {"4": 0.5, "7": 0.5}, "the weights are left out: 4 and 7 are given twice each, but 7 has more weight"
+out = weighted_vote(["4", "7", "7", None, "9"], [3, 1, 2, 9, 2])
+assert out, "an empty dict, although 4 and 7 have a total of 3 each"
 assert None not in out, "None abstains: it cannot win, however large its weight is"
-assert out != {"7": 1.0}, "the weights are left out: 7 is given most often, but 4 has as much weight"
+assert out != {"9": 1.0}, "9 won with the weight of None: was None taken out of answers, but not its weight out of weights?"
 assert "9" not in out, "9 has a total of 2 and does not win; only winners are keys of the dict"
-assert out != {"4": 1.0}, (
-    "4 alone: either the first of the winners was taken, or the largest single weight; 4 and 7 both have 3 in all"
-)
+assert len(out) != 1, f"{next(iter(out))} alone: 4 and 7 both have 3 in all and share the lead; keep all that have it"
 assert out != {"4": 1.0, "7": 1.0}, "the chances of the winners sum to 1"
 assert out != {"4": 3, "7": 3}, "those are the totals; wanted are the chances to be taken"
+assert sum(out.values()) > 0.99, "those are shares of all weight; among the winners each is taken with the same chance, and they sum to 1"
 assert out == {"4": 0.5, "7": 0.5}, f"worked example: expected {{'4': 0.5, '7': 0.5}}, got {out}"
+out = weighted_vote(["4", "7", "4", "9", "7"], [5, 4, 1, 4, 3])
+assert out == {"7": 1.0}, f"totals 6, 7 and 4: expected {{'7': 1.0}}, got {out}"
+out = weighted_vote(["1", "2", "3"], [2, 2, 2])
+assert set(out) == {"1", "2", "3"}, f"three answers share the lead, and all three can be taken: got {out}"
+assert all(abs(chance - 1 / 3) < 1e-9 for chance in out.values()), f"three winners: expected 1/3 for each, got {out}"
+out = weighted_vote(["", "x", ""], [1, 1, 1])
+assert out == {"": 1.0}, f"the empty text is an answer like any other; only None abstains: expected {{'': 1.0}}, got {out}"
 out = weighted_vote([None, "5", None], [4, 0, 1])
 assert out == {}, f"nobody has a weight above 0, so nobody wins: expected an empty dict, got {out}"
-out = weighted_vote(["1", "2", "1", "2", "1"], [2, 5, 2, 1, 3])
-assert out == {"1": 1.0}, f"totals 7 and 6: expected {{'1': 1.0}}, got {out}"
+for nobody in ([], [None, None]):
+    try:
+        out = weighted_vote(list(nobody), [1] * len(nobody))
+    except ValueError as error:
+        raise AssertionError(f"nobody votes in {nobody}: expected an empty dict, but your function raised: {error}") from None
+    assert out == {}, f"nobody votes in {nobody}: expected an empty dict, got {out}"
 
 # %% nbgrader={"grade": true, "grade_id": "weighted-vote-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 for answers, weights, expected in [
-    (["a", "b", "c"], [2, 2, 2], {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
+    (["a", "b", "c", "d"], [2, 2, 2, 2], {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}),
     (["a", "b", "a", "b", "c"], [1, 4, 2, 0, 4], {"b": 0.5, "c": 0.5}),
     ([], [], {}),
-    ([None, None], [1, 1], {}),
-    (["", "x", ""], [1, 1, 1], {"": 1.0}),
+    ([None, None, None], [1, 1, 5], {}),
+    (["", "x", "", "y"], [1, 3, 1, 3], {"x": 0.5, "y": 0.5}),
     (["b", "a", None, "a"], [5, 3, 8, 3], {"a": 1.0}),
+    ([None, "b", "a", None, "a"], [8, 6, 3, 8, 3], {"a": 0.5, "b": 0.5}),
     (["q", "r"], [0, 0], {}),
 ]:
     out = weighted_vote(list(answers), list(weights))
@@ -247,11 +295,12 @@ for answers, weights, expected in [
 # | in | | out | |
 # |---|---|---|---|
 # | `answers` | list of n strings or `None`, n at most 14; `None` abstains | | float between 0 and 1 |
-# | `truth` | the right answer | | |
+# | `truth` | the right answer, a string | | |
 # | `k` | int, `1 <= k <= n` | | |
 #
-# A vote that the truth wins alone counts 1. If it shares the lead with others, one of the leaders is taken by lot: it counts a half with
-# one other, a third with two. If all abstain, it counts 0.
+# The *leaders* of a choice are the answers that are given most often in it; more than half is not needed. A vote that the truth leads alone counts 1. If it
+# shares the lead with others, one of the leaders is taken by lot: it counts a half with one other leader, a third with two. Those that abstain can be chosen too;
+# they give no vote. If all of a choice abstain, it counts 0.
 #
 # Worked example: answers `["4", "4", "7", "7", "7"]`, truth `"4"`, `k = 2`. Of ten pairs one is 4 and 4 (counts 1), six are 4
 # and 7 (count a half each), three are 7 and 7 (count 0): (1 + 3) / 10 = 0.4.
@@ -278,26 +327,45 @@ def vote_of_k(answers: list[str | None], truth: str, k: int) -> float:
 
 # %% nbgrader={"grade": true, "grade_id": "vote-of-k-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 five = ["4", "4", "7", "7", "7"]
-out = vote_of_k(list(five), "4", 2)
-assert out is not None, "nothing came back: end your function with `return ...`"
-assert abs(out - 0.7) > 1e-9, "0.7: a shared lead was counted as a whole win; with one other leader it counts a half"
-assert abs(out - 0.1) > 1e-9, "0.1: a shared lead was counted as a loss; with one other leader it counts a half"
-assert abs(out - 1.0) > 1e-9, (
+pairs = vote_of_k(list(five), "4", 2)
+assert pairs is not None, "nothing came back: end your function with `return ...`"
+triples = vote_of_k(list(five), "4", 3)
+assert abs(triples - 0.352) > 1e-9, "0.352: each answer was put back before the next was taken; k different ones are chosen"
+assert abs(pairs - 0.7) > 1e-9 or abs(triples - 0.9) > 1e-9, (
+    "0.7 is the chance that one of the two is right (pass@k); in a vote the truth must be given most often"
+)
+assert abs(pairs - 0.7) > 1e-9, "0.7: a shared lead was counted as a whole win; with one other leader it counts a half"
+assert abs(pairs - 1.0) > 1e-9, (
     "1.0: that is one choice only, the first two answers; wanted is the mean over all ten pairs"
 )
-assert abs(out - 0.5) > 1e-9, "0.5: equal answers were thrown together; two answers that say the same are two answers"
-assert abs(out - 0.4) < 1e-9, f"worked example: expected 0.4, got {out}"
-out = vote_of_k(list(five), "4", 3)
-assert abs(out - 0.352) > 1e-9, "0.352: each answer was put back before the next was taken; k different ones are chosen"
-assert abs(out - 0.3) < 1e-9, f"k = 3: of ten choices, three hold both 4s, so 0.3, got {out}"
+assert min(abs(pairs - 0.5), abs(pairs - 0.05)) > 1e-9, (
+    f"{pairs}: equal answers were thrown together; two answers that say the same are two answers"
+)
+out = vote_of_k(["4", "4", "7", "8", "9"], "4", 5)
+assert abs(out) > 1e-9, "0: 4 has two votes of five and nobody else has more than one, so it wins; more than half is not needed"
+assert abs(pairs - 0.1) > 1e-9, "0.1: a shared lead was counted as a loss; with one other leader it counts a half"
+assert abs(pairs - 4) > 1e-9, "4 is the sum over the ten pairs; the mean divides it by their number"
+assert abs(pairs - 0.4) < 1e-9, f"worked example: expected 0.4, got {pairs}"
+assert abs(out - 1) < 1e-9, f"two votes of five, nobody else has two: expected 1, got {out}"
+assert abs(triples - 0.3) < 1e-9, f"k = 3: of ten choices, three hold both 4s, so 0.3, got {triples}"
 out = vote_of_k(list(five), "7", 5)
 assert abs(out - 1) < 1e-9, f"k = 5: all vote and 7 wins, so 1 for the truth '7', got {out}"
-out = vote_of_k(["4", None, None], "4", 2)
-assert abs(out - 1 / 3) > 1e-9, "0.333: None shared the lead with 4; it abstains, so that 4 wins two of three pairs"
-assert abs(out - 1) > 1e-9, "1.0: a choice in which all abstain still counts, as 0: two pairs of three are won"
-assert abs(out - 2 / 3) < 1e-9, f"one 4 and two that abstain, k = 2: expected 2/3, got {out}"
+out = vote_of_k(["4", "4", "7", "7", "9"], "4", 5)
+assert abs(out - 1 / 5) > 1e-9, "0.2: a shared lead was divided by k; it is divided by the number of leaders, here two"
+assert abs(out - 1 / 3) > 1e-9, "0.333: a shared lead was divided by the number of different answers; 9 does not lead"
+assert abs(out - 2 / 4) < 1e-9, f"4 and 7 share the lead: expected 1/2, got {out}"
 out = vote_of_k(["1", "2", "3"], "2", 3)
 assert abs(out - 1 / 3) < 1e-9, f"three leaders: expected 1/3, got {out}"
+out = vote_of_k(["4", "4", "7", None], "4", 3)
+assert abs(out - 1) > 1e-9, "1.0: None was taken out before the choice; three of all four are chosen, also with None among them"
+assert abs(out - 2 / 3) > 1e-9, "0.667: None shared the lead with 4 and 7; it abstains, so that two leaders are left"
+assert abs(out - 3 / 4) < 1e-9, f"4, 4, 7 and one that abstains, k = 3: (1 + 1 + 1/2 + 1/2) / 4 = 0.75, got {out}"
+try:
+    out = vote_of_k(["4", None, None], "4", 2)
+except (ValueError, IndexError, ZeroDivisionError) as error:
+    raise AssertionError(f"of 4, None and None a pair may abstain as a whole; your function raised: {error}") from None
+assert abs(out - 1) > 1e-9, "1.0: a choice in which all abstain still counts, as 0: two pairs of three are won"
+assert abs(out - 2 / 3) < 1e-9, f"one 4 and two that abstain, k = 2: expected 2/3, got {out}"
 
 # %% nbgrader={"grade": true, "grade_id": "vote-of-k-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -334,19 +402,22 @@ for k in (1, 3, 5, 7, 9):
     )
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "decided-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 5 · Stop when it is decided  (difficulty 3 of 5 · 15 minutes · 12 points)
+# ## 5 · Stop when it is decided  (difficulty 3 of 5 · 18 minutes · 12 points)
 #
-# Forty samples were planned for a vote, but after twenty-five equal ones nothing can change any more: the other fifteen would be
-# wasted. Write `decided_after`: given the answers in the order in which they come, after how many of them is it **certain** who wins
+# Forty samples were planned for a vote, but after twenty-one equal ones nothing can change any more: the other nineteen would be
+# wasted. Write `decided_after`: given the answers in the order in which they come, after how many of them is it **certain** which answer wins
 # alone, whatever the remaining ones say?
+#
+# * The remaining samples may all go to one rival. That rival may be an answer **that nobody has given yet**.
+# * An answer wins alone if it has more votes than each other one. A tie must be out of reach too.
+# * If it is certain only with the last sample, the result is n. It is also n if the whole vote ends in a tie, and if all abstain, although nobody wins then.
 #
 # | in | | out | |
 # |---|---|---|---|
 # | `answers` | list of n strings or `None`; `None` is a sample that abstains | | int, 0 to n: so many samples are needed |
 #
-# The remaining samples may all go to one rival, and that rival may be an answer that was not seen yet. A tie at the end is not a win, so it
-# must be out of reach too. If it is never certain before the end, or ends in a tie, the answer is n.
-# You look back at the whole list, but the decision after i samples may only use the first i and the number that remain.
+# You get the whole list, but the decision after i samples may only use the first i and the number that remain. A sample that abstains is drawn and counted
+# among the i; before it is drawn, nobody knows that it will abstain.
 #
 # Worked example: `["4", "4", "7", "9", "4", "8", "5"]`. After five samples 4 has three votes, 7 and 9 have one, and two
 # samples remain: 7 could still draw level with 1 + 2 = 3. After six it could reach 2 at most: decided, 6.
@@ -370,22 +441,42 @@ def decided_after(answers: list[str | None]) -> int:
 
 
 # %% nbgrader={"grade": true, "grade_id": "decided-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-out = decided_after(["4", "4", "7", "9", "4", "8", "5"])
-assert out is not None, "nothing came back: end your function with `return ...`"
-assert out != 7, "7: it is decided earlier; more than half of all votes is not needed to be out of reach"
-assert out != 5, "5: after five samples 7 has one vote and two samples remain, so it could still draw level with 4"
-assert out == 6, f"worked example: expected 6, got {out}"
 out = decided_after(["4", "4", "4", "7", "7"])
+assert out is not None, "nothing came back: end your function with `return ...`"
 assert out != 1, "1: there is no second answer yet, but the remaining samples may all say something new"
+assert out != 2, "2 is the index of the third answer; wanted is how many samples were drawn, 3"
+assert out != 5, "5: after three samples two remain, and a rival without a vote reaches two: is your number that remain one too large?"
 assert out != 4, "4: after three samples 4 has three votes, and two remain; a rival that has none reaches two at most"
 assert out == 3, f"three 4s of five: decided after 3, got {out}"
-out = decided_after([None, "4", "4", None, None])
+out = decided_after(["4", "4", "4", "7", "7", "7", "9"])
+assert out != 5, "5: 7 has two votes already, and two samples remain: a rival keeps the votes that it has"
+assert out != 6, "6: 4 and 7 have three votes each; a rival may have as many as the leader, and a set of counts loses one of them"
+assert out == 7, f"4 and 7 have three votes each and 9 comes last: a tie, so n = 7, got {out}"
+out = decided_after(["4", "4", "7", "9", "4", "8", "5"])
+assert out != 7, "7: it is decided earlier; more than half of all votes is not needed to be out of reach"
+assert out >= 5, f"{out}: that was known only from answers that had not come yet; use the first ones and how many remain"
+assert out != 5, "5: after five samples 7 has one vote and two samples remain, so it could still draw level with 4; a tie is no win"
+assert out == 6, f"worked example: expected 6, got {out}"
+out = decided_after(["7", "4", "4", "4", "4"])
+assert out != 5, "5: 7 came first, but 4 leads from the third sample on; the leader is who has the most votes now"
+assert out == 4, f"7, then four 4s: after four samples 4 has three votes, 7 reaches two at most: expected 4, got {out}"
+out = decided_after(["4", "7", "4", "7", "4"])
+assert out == 5, f"4 and 7 are level after four samples, the fifth decides: expected 5, got {out}"
+try:
+    out = decided_after([None, "4", "4", None, None])
+except (ValueError, IndexError) as error:
+    raise AssertionError(f"the first sample abstains, and nobody has a vote yet; your function raised: {error}") from None
 assert out != 5, "5: None is no rival; after four samples 4 has two votes, and one sample remains"
-assert out != 3, "3: two samples remain then, and a new answer could draw level with two votes"
+assert out != 3, "3: two samples remain then, and a new answer could draw level with two votes; that they abstain is not known yet"
 assert out == 4, f"two 4s and three that abstain: decided after 4, got {out}"
 out = decided_after(["4", "7", "4", "7"])
 assert out == 4, f"a tie at the end is never decided: expected n = 4, got {out}"
-out = decided_after([])
+out = decided_after([None, None, None])
+assert out == 3, f"all abstain: expected n = 3, got {out}"
+try:
+    out = decided_after([])
+except (NameError, ValueError, IndexError) as error:
+    raise AssertionError(f"no samples, so your loop does nothing: expected 0, but your function raised: {error}") from None
 assert out == 0, f"no samples: expected 0, got {out}"
 
 # %% nbgrader={"grade": true, "grade_id": "decided-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
@@ -395,7 +486,7 @@ from collections import Counter
 from itertools import product
 
 rng = random.Random(5)
-cases = [[rng.choice(["a", "a", "b", "c", None]) for _ in range(rng.randint(1, 6))] for _ in range(60)]
+cases = [[rng.choice(["a", "a", "b", "c", None]) for _ in range(rng.randint(1, 5))] for _ in range(60)]
 for answers in [*cases, ["a"], [None], [None, None], ["a", "b"], ["a", "a", "a", "a", "b", "b"]]:
     n, expected = len(answers), len(answers)
     for i in range(n + 1):
@@ -426,28 +517,30 @@ for p in (0.2, 0.4, 0.6, 0.8, 0.95):
     print(f"p = {p:.2f}: {sum(used) / len(used):.1f} of 40 samples are drawn")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "think-between-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 6 · Not too short, not too long  (difficulty 4 of 5 · 20 minutes · 16 points)
+# ## 6 · Not too short, not too long  (difficulty 4 of 5 · 30 minutes · 16 points)
 #
 # The lesson cut a model's thinking, or made it wait. Here you hold it between two bounds. So that you see everything, the model is as small as can be:
-# a table. `logits[last]` is the list of logits for the next token when the last token is `last`. Decoding is greedy: the token with the
-# largest logit is taken, of equal ones the one with the smallest number. Write `think_between`:
+# a table. There are V tokens, the numbers 0 to V - 1. Two of them are special: `end` says "my thinking is over", and `eos`, *end of sequence*, says "I have written all".
+# A model gives each token that may come next a number, its *logit*: the larger, the likelier. `logits[last]` is the list of the V logits for the next token
+# when the last token is `last`. Decoding is *greedy*: the token with the largest logit is taken, of equal ones the one with the smallest number. Write `think_between`:
 #
-# * **Thinking** begins after the prompt. The model writes tokens. It may write `end` only when `least` tokens of thinking stand there already; before that,
-#   take the best of the others. It may never write `eos` while it thinks.
+# * **Thinking** begins after the last token of the prompt. The model writes tokens. It may write `end` only when `least` tokens of thinking stand there already;
+#   it may never write `eos` while it thinks. When the best token is not allowed, take the best of those that are.
 # * Thinking is over when the model writes `end`, or by force: as soon as `most` tokens of thinking stand there, `end` is written without asking the model.
-# * **The answer** begins after `end`: greedy again, now with all tokens allowed, until `eos` is written or `max_answer` tokens stand there.
+# * **The answer** begins after `end`: greedy again, now with all tokens allowed (`end` too), until `eos` is written or `max_answer` tokens stand there. `eos` counts as one of
+#   them, the `end` before the answer does not.
 #
 # | in | | out: dict | |
 # |---|---|---|---|
-# | `logits` | list of V lists of V floats | `"ids"` | all new tokens: thinking, `end`, answer (with its `eos`) |
-# | `prompt` | list of ints, not empty | `"n_thinking"` | int, tokens of thinking without `end` |
+# | `logits` | list of V lists of V floats, negative ones too; there is at least one token besides `end` and `eos` | `"ids"` | list of all new tokens: thinking, `end`, answer (with its `eos`) |
+# | `prompt` | list of ints, not empty; it may hold `end` | `"n_thinking"` | int, tokens of thinking without `end` |
 # | `end`, `eos` | ints, two different tokens | `"forced"` | bool: was `end` written by force? |
 # | `least`, `most` | ints, `0 <= least <= most` | | |
 # | `max_answer` | int, 1 or more | | |
 #
-# Leave `logits` and `prompt` as they are.
+# Leave `logits` and `prompt` as they are. Nothing in the prompt is thinking, also not after an `end` there.
 #
-# Worked example: tokens 0, 1, 2, `end` = 3, `eos` = 4, and the table of the check below. `prompt = [0]`, `least = 2`, `most = 5`. After 0 the model wants `end`, which
+# Worked example: tokens 0, 1, 2, `end` = 3, `eos` = 4, and the table of the check below. `prompt = [0]`, `least = 2`, `most = 5`, `max_answer = 6`. After 0 the model wants `end`, which
 # is too early; the next best is 1. After 1 it wants `eos`, which is never allowed here; the next best that is allowed is 2. After 2 comes 0, after 0
 # it wants `end`, and now it may. The answer: after 3 comes 1, after 1 comes `eos`. So ids `[1, 2, 0, 3, 1, 4]`, three tokens of thinking, not forced.
 #
@@ -482,7 +575,7 @@ def think_between(
 
 # %% nbgrader={"grade": true, "grade_id": "think-between-visible", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 table = [
-    [0.0, 2.0, 1.0, 5.0, 0.0],
+    [0.0, 2.0, 1.0, 5.0, 0.0],  # what may follow token 0: `end`, 3, is wanted most
     [1.0, 0.0, 3.0, 2.0, 9.0],
     [4.0, 1.0, 0.0, 3.0, 0.0],
     [0.0, 7.0, 1.0, 0.0, 2.0],
@@ -497,34 +590,77 @@ ids = list(out["ids"])
 assert ids[:1] != [0], "the prompt came back too; ids are the new tokens only"
 assert ids[:1] != [3], "the model wrote `end` at once although two tokens of thinking are the least"
 assert ids[1:2] != [4], "the second token is `eos`, which is not allowed while the model thinks"
-assert ids[1:2] != [3], "the second token is `end`, but only one token of thinking stands there; two are the least"
+assert ids != [1, 2, 0, 1, 4], "the `end` between thinking and answer is missing; it is one of the new tokens"
 assert ids[:4] != [1, 2, 0, 1], (
     "after [1, 2, 0] the model wants `end` and may have it: the least is reached, not a fixed length"
 )
-assert ids[-1] == 4, f"the answer ends with `eos`, here 4, which is part of ids; got {ids}"
+assert ids[-1:] == [4], f"the answer ends with `eos`, here 4, which is part of ids; got {ids}"
 assert ids == [1, 2, 0, 3, 1, 4], f"worked example: expected ids [1, 2, 0, 3, 1, 4], got {ids}"
 assert out["n_thinking"] == 3, f"three tokens stand before `end`, which is not counted: got {out['n_thinking']}"
 assert out["forced"] is False, "the model wrote `end` by itself, so forced is False"
-out = think_between(table, [0], 3, 4, 0, 5, 6)
-assert out["ids"] == [3, 1, 4], f"least = 0 lets the model stop at once: expected [3, 1, 4], got {out['ids']}"
-out = think_between(table, [1], 3, 4, 0, 2, 6)
-assert out["ids"] != [2, 0, 1, 3, 1, 4], "most = 2, but three tokens of thinking were written"
-assert out["ids"] == [2, 0, 3, 1, 4], f"most = 2 cuts after [2, 0]: expected [2, 0, 3, 1, 4], got {out['ids']}"
-assert out["forced"] is True, "two tokens stood there and `end` was written without asking, so forced is True"
+
+ids = list(think_between(table, [1], 3, 4, 3, 9, 6)["ids"])
+assert ids[:3] != [2, 0, 3], "prompt [1]: `end` after [2, 0], but three tokens of thinking are the least"
+out = think_between(table, [2, 1], 3, 4, 3, 9, 6)
+ids = list(out["ids"])
+assert ids[:1] != [0], "prompt [2, 1]: thinking goes on from the last token of the prompt, 1, not from the first"
+assert ids[:3] != [2, 0, 3], "prompt [2, 1]: `end` after [2, 0]; the prompt is no thinking, so only two of three tokens stand there"
+assert ids[:4] != [2, 0, 1, 4], "`eos` after [2, 0, 1]: it is not allowed while the model thinks, also not when the least is reached"
+assert ids == [2, 0, 1, 2, 0, 3, 1, 4], f"prompt [2, 1], least = 3: expected [2, 0, 1, 2, 0, 3, 1, 4], got {ids}"
+assert out["n_thinking"] == 5, f"prompt [2, 1]: five tokens of thinking were written, got {out['n_thinking']}"
+assert out["forced"] is False, "prompt [2, 1]: the model wrote `end` by itself, so forced is False"
+ids = list(think_between(table, [0], 3, 4, 3, 9, 6)["ids"])
+assert ids == [1, 2, 0, 3, 1, 4], f"least = 3: when three stand there, `end` is allowed: expected [1, 2, 0, 3, 1, 4], got {ids}"
+ids = list(think_between(table, [0], 3, 4, 0, 5, 6)["ids"])
+assert ids == [3, 1, 4], f"least = 0 lets the model stop at once: expected [3, 1, 4], got {ids}"
+
+out = think_between(table, [1], 3, 4, 0, 1, 6)
+ids = list(out["ids"])
+assert ids != [2, 0, 3, 1, 4], "most = 1, but two tokens of thinking were written"
+assert ids != [3, 1, 4], "most = 1, but `end` was forced before a token of thinking stood there"
+assert ids == [2, 3, 1, 4], f"most = 1 cuts after [2]: expected [2, 3, 1, 4], got {ids}"
+assert out["forced"] is True, "one token stood there and `end` was written without asking, so forced is True"
+assert out["n_thinking"] == 1, f"most = 1 cuts after one token of thinking, got {out['n_thinking']}"
 out = think_between(table, [0], 3, 4, 0, 0, 1)
-assert out["ids"] == [3, 1], f"most = 0 and max_answer = 1: expected [3, 1], got {out['ids']}"
+ids = list(out["ids"])
+assert ids != [3, 1, 4], "max_answer = 1, but the answer is [1, 4]: `eos` counts as one of its tokens"
+assert ids != [3], "max_answer = 1, but there is no answer: the `end` before it is not one of its tokens"
+assert ids == [3, 1], f"most = 0 and max_answer = 1: expected [3, 1], got {ids}"
 assert out["forced"] is True, "with most = 0 `end` is always written by force, also where the model wants it"
+
 out = think_between(table, [3], 3, 4, 0, 1, 2)
-assert out["ids"] == [1, 3, 1, 4], (
-    f"a prompt may end in the token `end`; thinking begins after it all the same: expected [1, 3, 1, 4], got {out['ids']}"
+ids = list(out["ids"])
+assert ids == [1, 3, 1, 4], (
+    f"a prompt may end in the token `end`; thinking begins after it all the same: expected [1, 3, 1, 4], got {ids}"
 )
+assert out["n_thinking"] == 1, f"prompt [3]: one token of thinking, the `end` of the prompt is none; got {out['n_thinking']}"
+assert out["forced"] is True, "prompt [3]: the new `end` came by force; the one in the prompt does not count"
+ids = list(think_between(table, [4], 3, 4, 0, 1, 1)["ids"])
+assert ids == [0, 3, 1], f"after token 4 all logits are equal: the smallest number, 0, is taken: expected [0, 3, 1], got {ids}"
+
+deep = [
+    [-3.0, -4.0, -5.0, -6.0, -2.0],
+    [-2.0, -4.0, -3.0, -3.5, -9.0],
+    [-5.0, -5.0, -5.0, -5.0, -5.0],
+    [-4.0, -6.0, -5.0, -7.0, -2.0],
+    [-2.0, -6.0, -4.0, -5.0, -3.0],
+]
+out = think_between(deep, [1], 0, 2, 1, 9, 3)  # here `end` is 0 and `eos` is 2
+ids = list(out["ids"])
+assert ids[:1] != [0], "`end` came too early: all logits are negative, so a logit of 0 or -1 does not rule a token out"
+assert ids[:1] != [2], "after 1 the best is `end` and the second best is `eos`: both are ruled out, take the third"
+assert ids != [3, 4, 0, 4, 0], "the answer stopped at `end`; there it is a token like any other, only `eos` stops"
+assert ids[:5] != [3, 4, 0, 4, 4], "`end` was ruled out in the answer; there all tokens are allowed"
+assert ids == [3, 4, 0, 4, 0, 4], f"end = 0, eos = 2: expected ids [3, 4, 0, 4, 0, 4], got {ids}"
+assert out["n_thinking"] == 2, f"ids [3, 4, 0, 4, 0, 4]: two tokens stand before the first `end`, got {out['n_thinking']}"
+assert out["forced"] is False, "ids [3, 4, 0, 4, 0, 4]: the model wrote `end` by itself, so forced is False"
 
 # %% nbgrader={"grade": true, "grade_id": "think-between-hidden", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import random
 
 rng = random.Random(7)
-for trial in range(80):
+for _ in range(80):
     V = rng.randint(4, 8)
     logits = [[float(rng.randint(0, 6)) for _ in range(V)] for _ in range(V)]
     end, eos = rng.sample(range(V), 2)
@@ -554,25 +690,26 @@ for trial in range(80):
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "boxed-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 7 · The last box  (difficulty 3 of 5 · 15 minutes · 12 points)
+# ## 7 · The last box  (difficulty 3 of 5 · 20 minutes · 12 points)
 #
 # Models that were trained on mathematics put their final answer into `\boxed{...}`, and a verifier has to find it in pages of LaTeX. How well it
 # does this can move a benchmark by several points. Write `last_boxed`: the content of the last **complete** box.
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `text` | str, anything | | str without blanks at its ends, or `None` if there is no complete box |
+# | `text` | str, anything | | str without blanks at its ends (newlines are blanks too), or `None` if there is no complete box |
 #
-# * A box begins with the characters `\boxed{`, exactly so. It is complete if its brace is closed.
+# * A box begins with the seven characters `\boxed{`, exactly so, wherever they stand. It is complete if its brace is closed.
 # * Braces may stand inside, as in `\boxed{\frac{1}{2}}`; they open and close in pairs.
-# * `\{` and `\}` are signs, not braces: they open and close nothing.
-# * A model that was cut off leaves its last box open. Then the last one that is complete counts.
-# * Of several complete boxes, the one that **begins** last counts.
+# * A backslash makes the character after it a sign, whatever it is. So `\{` and `\}` are no braces: they open and close nothing. And `\\` is a sign (a new line
+#   in LaTeX): a brace that follows it counts, so `\boxed{\\}` is complete.
+# * A model that was cut off leaves its last box open, or several. Then the last one that is complete counts.
+# * Of several complete boxes, the one that **begins** last counts, also if it stands inside another one.
 # * Never raise an exception, whatever the text is.
 #
 # Worked example: `so \boxed{2}? No: \boxed{ \frac{1}{2} }. Check \boxed{\frac{1` gives `\frac{1}{2}`.
 #
-# In Python write such a text as `r"\boxed{2}"`: the `r` keeps the backslash.
+# In Python write such a text as `r"\boxed{2}"`: the `r` keeps the backslash. Without it `"\b"` is one character, a backspace.
 #
 # *Stuck?* `hint("boxed")`
 
@@ -600,24 +737,50 @@ def last_boxed(text: str) -> str | None:
 
 # %% nbgrader={"grade": true, "grade_id": "boxed-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 out = last_boxed(r"so \boxed{2}? No: \boxed{ \frac{1}{2} }.")
-assert out is not None, "None came back although there are two complete boxes"
+assert out is not None, (
+    r'None came back although there are two complete boxes: did you return? is your mark r"\boxed{", with the r?'
+)
 assert out != "2", "that is the first box; wanted is the last one"
-assert out != r"\frac{1", "the box ended at the first closing brace; count how many are open"
+assert not out.startswith("2}"), "that is all from the first box to the last closing brace; wanted is one box"
+assert out.strip() != r"\frac{1", "the box ended at the first closing brace; count how many are open"
 assert out != r" \frac{1}{2} ", "blanks at the ends are to be taken away"
 assert out == r"\frac{1}{2}", rf"two boxes: expected \frac{{1}}{{2}}, got {out}"
-out = last_boxed(r"so \boxed{2}? No: \boxed{ \frac{1}{2} }. Check \boxed{\frac{1")
+out = last_boxed("\\boxed{\n7\n}")
+assert out == "7", f"newlines at the ends are blanks too: expected '7', got {out!r}"
+try:
+    out = last_boxed(r"so \boxed{2}? No: \boxed{ \frac{1}{2} }. Check \boxed{\frac{1")
+except IndexError as error:
+    raise AssertionError(f"the last box is open, and the text ends before its brace is closed: {error}") from None
 assert out is not None, "None came back because the last box is open; then the last complete one counts"
 assert out != r"\frac{1", "the last box is not complete; it does not count"
 assert out == r"\frac{1}{2}", rf"worked example: expected \frac{{1}}{{2}}, got {out}"
+out = last_boxed(r"\boxed{5} \boxed{6 \boxed{7")
+assert out == "5", f"two boxes are open at the end, so go back further than to the last but one: expected '5', got {out!r}"
+out = last_boxed(r"{first} \boxed{7} and then {more}")
+assert out != "7} and then {more", "that goes on to the last closing brace of the text; a box ends where its own brace is closed"
+assert out == "7", f"braces outside of the box do not count: expected 7, got {out}"
+out = last_boxed(r"\boxed{a{b{c}}}")
+assert out == "a{b{c}}", f"braces may stand in braces in braces: expected 'a{{b{{c}}}}', got {out!r}"
+out = last_boxed(r"\boxed{1 + \boxed{2}}")
+assert out != r"1 + \boxed{2}", "that is the outer box, which ends last; wanted is the one that begins last, the inner one"
+assert out == "2", f"a box in a box: expected '2', got {out!r}"
+out = last_boxed(r"\boxed{1 + \boxed{2}")
+assert out == "2", f"the outer box is open, but the one inside it is complete: expected '2', got {out!r}"
 out = last_boxed(r"\boxed{\{1, 2\}}")
 assert out == r"\{1, 2\}", rf"\{{ and \}} are signs: expected \{{1, 2\}}, got {out}"
 out = last_boxed(r"the interval \boxed{ \left\{ x \right. }")
 assert out == r"\left\{ x \right.", rf"\{{ alone opens nothing: expected \left\{{ x \right., got {out}"
-out = last_boxed(r"{first} \boxed{7} and then {more}")
-assert out == "7", f"braces outside of the box do not count: expected 7, got {out}"
+out = last_boxed(r"\boxed{x \\} }")
+assert out == r"x \\", rf"\\ is a sign, so the brace after it closes the box: expected x \\, got {out}"
 for text in ("no box, 42", "", r"\boxed 7", r"\boxed{7", r"\fbox{7}", "}{"):
     out = last_boxed(text)
     assert out is None, f"{text!r} has no complete box: expected None, got {out!r}"
+for text, expected in (("\\boxed{3}\\", "3"), ("\\boxed{3\\", None)):
+    try:
+        out = last_boxed(text)
+    except IndexError as error:
+        raise AssertionError(f"the text {text!r} ends in a backslash, and nothing follows it: {error}") from None
+    assert out == expected, f"the text {text!r} ends in a backslash: expected {expected!r}, got {out!r}"
 out = last_boxed(r"\boxed{}")
 assert out == "", f"an empty box is complete: expected an empty text, got {out!r}"
 
@@ -625,8 +788,10 @@ assert out == "", f"an empty box is complete: expected an empty text, got {out!r
 ### BEGIN HIDDEN TESTS
 for text, expected in [
     (r"\boxed{a{b{c}d}e}f}", "a{b{c}d}e"),
+    (r"\boxed{a{b{c{d{e{f}}}}}}", "a{b{c{d{e{f}}}}}"),
     (r"\boxed{1} \boxed{2} \boxed{3", "2"),
-    (r"\boxed{1 + \boxed{2}", "2"),
+    (r"\boxed{3 + \boxed{4}", "4"),
+    (r"\boxed{3 + \boxed{4} + \boxed{5}} or \boxed{\boxed{6", "5"),
     (r"\boxed{x} } } {", "x"),
     (r"\boxed{\}}", r"\}"),
     (r"\boxed{a\}", None),
@@ -634,8 +799,10 @@ for text, expected in [
     ("\\boxed{two\nlines }", "two\nlines"),
     (r"\boxed{" * 50, None),
     (r"\boxed{\\}", "\\\\"),
-    ("\\boxed{3}\\", "3"),
-    ("\\boxed{3\\", None),
+    (r"\boxed{\\\}}", "\\\\\\}"),
+    (r"\\boxed{8}", "8"),
+    ("\\boxed{30}\\", "30"),
+    ("\\boxed{30\\", None),
     (r"\Boxed{3}", None),
     (r"\boxed {3}", None),
 ]:
@@ -646,24 +813,31 @@ for text, expected in [
 # %% [markdown] nbgrader={"grade": false, "grade_id": "think-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 8 · In your own words  (difficulty 2 of 5 · 12 minutes · 11 points)
 #
-# The next sentence stands in a report: "Our model solves 31 % of the problems. With 64 samples it solves 99 %, so we will run it with 64
-# samples in production." In five to eight sentences: which two quantities could the 99 % be, and what would have to exist in production for each of them to
-# be reached? For which kind of mistakes does a vote not help at all (look at the table after exercise 4)? What does the last cell of exercise 5 say about
-# the cost? Which three numbers would you ask for before you decide? Your instructor reads this one; the check cannot.
+# The next sentence stands in a report, with figures about as in the lesson: "Our model solves about 31 % of the problems. With 64 samples it solves about 99 %, so we will run
+# it with 64 samples in production." Nothing more is said about how the two were measured. In five to eight sentences:
+#
+# * Which two quantities could the 99 % be, and what would have to exist in production for each of them to be reached? (A third reading is possible too; any two will do.)
+# * For which kind of mistakes does a vote not help at all? Look at the table after exercise 4 and quote a number from it.
+# * What does the last cell of exercise 5 say about the cost? Mind that its p is the chance of a right answer to **one** problem, while the 31 % is a mean over problems,
+#   easy and hard ones.
+# * Which three numbers would you ask for before you decide? There are several good choices; say what each would tell you.
+#
+# Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "think-question", "locked": false, "points": 11, "schema_version": 3, "solution": true, "task": false}
 # The 99 % may be pass@64, the chance that at least one of 64 answers is right, or the accuracy of a majority vote among 64. To reach pass@64 in
 # production something must pick the right answer: a verifier that needs no key, such as tests for a program or the check of an equation. Without it
 # pass@64 is a bound and no method. A vote needs no verifier, but answers that can be compared, and wrong answers that are spread out: a model
 # that makes the same mistake in six of ten answers is at 0.4 with one answer, and its vote gets worse with every sample more, to 0
-# with nine. Sixty-four samples cost about 64 times the tokens; stopping when the vote is decided saves a third to a half when the model is mostly right
-# and little when it is not. I would ask for the accuracy of one answer and of the vote on held-out problems, the same with 4 and 16
-# samples, and the cost per solved problem, tokens and seconds included.
+# with nine. Sixty-four samples cost about 64 times the tokens; stopping when the vote is decided saves a third to a half on a problem where the model is mostly right
+# and little where it is not, and a mean of 31 % does not say how many problems are of which kind. I would ask for the accuracy of one answer and of the vote on held-out
+# problems, the same with 4 and 16 samples, and the cost per solved problem, tokens and seconds included.
 #
 # === BEGIN MARK SCHEME ===
-# 3 points: names both pass@k (somebody must choose) and the vote, and does not mix them up.
-# 2 points: says what each needs in production: a verifier without a key; comparable answers.
+# 3 points: names two readings and does not mix them up: pass@64 (somebody must choose), the vote, or the best of 64 by a reward model's score.
+# 2 points: says what each needs in production: a verifier without a key; comparable answers; a reward model that ranks a right answer first among 64.
 # 3 points: a repeated mistake is not outvoted, with a number from the table of exercise 4.
-# 1 point: the cost, with what stopping early saves.
-# 2 points: three useful numbers, at least one of them on held-out problems and one about cost.
+# 1 point: the cost, with what stopping early saves; that the saving differs from problem to problem is welcome and not required.
+# 2 points: three useful numbers with a reason each, at least one of them on held-out problems and one about cost. Other choices than the model answer's
+# are as good: the share of problems whose commonest answer is wrong, the gap between vote and pass@64, accuracy by number of samples, price of a wrong answer.
 # === END MARK SCHEME ===

@@ -745,7 +745,8 @@ display(settle(
 #
 # ### Where next
 #
-# Exercise set 05 asks for siblings: leave-one-out advantages, a mask, a ratio for whole answers, the exact KL, a shaped reward, the detection of a hack, LoRA
+# Exercise set 05 asks for siblings: leave-one-out advantages, a mask, one ratio for a whole answer, the exact KL, a shaped reward, holes in
+# verifiers, the detection of a hack, LoRA for several tasks at once
 # (`racecourse start 05_reasoning_rl`). Lesson 06 asks what all this runs on.
 
 # %%

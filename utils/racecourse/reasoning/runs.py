@@ -274,18 +274,23 @@ def load_runs(path: Path = SHIPPED) -> dict[tuple[str, str, int], dict[str, Any]
     return found
 
 
-def save_runs(runs: dict[tuple[str, str, int], dict[str, Any]], made_on: str, path: Path = SHIPPED) -> None:
+def made_on(path: Path = SHIPPED) -> str:
+    """Device and date of the recorded runs, in words; nothing where there is no file."""
+    return json.loads(path.read_text(encoding="utf-8"))["made_on"] if path.exists() else ""
+
+
+def save_runs(runs: dict[tuple[str, str, int], dict[str, Any]], device: str, path: Path = SHIPPED) -> None:
     """One line per run, numbers with four digits."""
     rows = []
     for (part, name, seed), run in runs.items():
         plain = dict(run)
         if "history" in run:
             plain["history"] = dataclasses.asdict(run["history"])
-        for name in {"outcomes", "standings"} & set(run):
-            plain[name] = [dataclasses.asdict(entry) for entry in run[name]]
+        for rows_of in {"outcomes", "standings"} & set(run):
+            plain[rows_of] = [dataclasses.asdict(row) for row in run[rows_of]]
         rows.append(json.dumps(rounded({**plain, "part": part, "name": name, "seed": seed})))
     path.parent.mkdir(exist_ok=True)
-    head = json.dumps({"made_on": made_on})[:-1]
+    head = json.dumps({"made_on": device})[:-1]
     path.write_text(head + ', "runs": [\n' + ",\n".join(rows) + "\n]}\n", encoding="utf-8")
 
 
@@ -335,15 +340,15 @@ def main() -> None:
     base, tokenizer = load_shipped("chains-base")
     searcher, _ = load_shipped("countdown-base")
     assert tokenizer is not None
-    made_on = f"{torch.get_num_threads()} CPU threads ({platform.machine()}), torch {torch.__version__}, "
-    made_on += datetime.datetime.now(datetime.UTC).date().isoformat()
+    device = f"{torch.get_num_threads()} CPU thread(s) ({platform.machine()}), torch {torch.__version__}, "
+    device += datetime.datetime.now(datetime.UTC).date().isoformat()
     runs = load_runs()
 
     def make(part: str, name: str, seed: int, start: Transformer) -> None:
         if (part, name, seed) not in runs:
             print(part, name, seed, flush=True)
             runs[part, name, seed] = run(part, name, seed, start, tokenizer)
-            save_runs(runs, made_on)
+            save_runs(runs, device)
 
     for seed in SEEDS:
         if any((part, name, seed) not in runs for part, name in PARTS):
