@@ -1,5 +1,6 @@
 """GRPO's pieces: cases worked by hand, TRL's code on the same tensors, autograd against the definition, the loop."""
 
+import copy
 import math
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -9,6 +10,7 @@ import torch
 
 from racecourse.models import ModelConfig, Transformer
 from racecourse.models.hf_weights import to_hf
+from racecourse.models.lora import add_lora
 from racecourse.reasoning import grpo
 from racecourse.reasoning.bases import CHARACTERS, character_tokenizer
 from racecourse.reasoning.evaluation import judge_on
@@ -234,6 +236,30 @@ def test_a_packed_group_is_computed_as_its_rows_alone(model, tokenizer):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("n_positions", [1, 9])
+def test_logits_in_chunks_change_neither_values_nor_gradients(model, tokenizer, n_positions):
+    rollout = roll_out(model, tokenizer, ["3+5="] * 4 + ["9-4+2="] * 4, max_new_tokens=12, seed=3)
+    assert rollout.mask_BT.sum() % 9 and not rollout.mask_BT.all(), "a last chunk that is smaller, and padding"
+    weights_BT = torch.randn(rollout.mask_BT.shape, generator=torch.Generator().manual_seed(0)) * rollout.mask_BT
+    model.requires_grad_(True)
+    results = []
+    for logits_at_once in (grpo.LOGITS_AT_ONCE, n_positions * model.config.vocab_size):
+        seen = []
+        watch = model.head.register_forward_hook(lambda _, __, logits_MV, seen=seen: seen.append(len(logits_MV)))
+        logprobs_BT, entropy_BT = token_logprobs(model, rollout, 4, 0.7, logits_at_once)
+        gradients = torch.autograd.grad((logprobs_BT * weights_BT).sum(), list(model.parameters()))
+        watch.remove()
+        results.append((logprobs_BT, entropy_BT, seen, gradients))
+    (whole, whole_entropy, seen_whole, expected), (chunked, chunked_entropy, seen, gradients) = results
+    n_written = int(rollout.mask_BT.sum())
+    assert seen_whole == [n_written]
+    assert max(seen) == n_positions and sum(seen) == 2 * n_written, "forward, and again in the backward pass"
+    torch.testing.assert_close(chunked, whole)
+    torch.testing.assert_close(chunked_entropy, whole_entropy)
+    for ours, theirs in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
 def test_the_mask_ends_with_the_end_token(model, tokenizer):
     rollout = roll_out(model, tokenizer, ["3+5="] * 64, max_new_tokens=12, seed=0)
     ended = [row for row, sample in enumerate(rollout.samples) if sample.ended]
@@ -303,6 +329,26 @@ def test_what_is_rewarded_becomes_likelier(model, tokenizer, options):
     assert all(not p.requires_grad for p in model.parameters())
     if "kl_weight" in options:
         assert history.steps[0].kl == pytest.approx(0.0, abs=1e-6) and history.steps[-1].kl > 0.01
+
+
+def test_frozen_float16_with_adapters_learns_what_float32_learns(model, tokenizer):
+    """A reward in the millionth loses nothing on the way back through float16 layers, where 6e-8 is the smallest."""
+    rollout = roll_out(model, tokenizer, ["3+5="] * 8, max_new_tokens=8, seed=1)
+    add_lora(model, rank=2)
+    half = copy.deepcopy(model)
+    for name, p in half.named_parameters():
+        p.data = p.data if "_" in name.rpartition(".")[2] else p.data.half()
+    steps = {}
+    for dtype, each in (("float32", model), ("float16", half), ("unscaled", half)):
+        trained = [p for p in each.parameters() if p.requires_grad]
+        optimizer = torch.optim.SGD(trained, lr=0.0)
+        scaler = torch.amp.GradScaler("cpu", enabled=dtype == "float16")
+        config = GRPOConfig(group_size=8, clip_norm=1e9)
+        grpo.update(each, optimizer, rollout, 1e-6 * torch.linspace(-1, 1, 8), config, None, scaler)
+        steps[dtype] = torch.cat([p.grad.flatten() for p in trained])
+    size = steps["float32"].norm()
+    assert (steps["float16"] - steps["float32"]).norm() < 0.02 * size
+    assert (steps["unscaled"] - steps["float32"]).norm() > 0.1 * size
 
 
 def test_groups_without_signal_are_asked_anew(model, tokenizer):

@@ -39,6 +39,7 @@ def judge_on(
     n_samples: int = 16,
     max_new_tokens: int = 16,
     answer_mark: str = "",
+    rows_at_once: int = 1024,
     seed: int = 1,
 ) -> Callable[[Transformer], Evaluation]:
     """A judge for `train_grpo`: always the same held-out problems.
@@ -51,15 +52,14 @@ def judge_on(
 
     def judge(model: Transformer) -> Evaluation:
         model.eval()
-        drawn = sample_texts(model, tokenizer, prompts, n_samples=n_samples, max_new_tokens=max_new_tokens, seed=seed)
-        greedy = sample_texts(model, tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=0.0)
+        limits = {"max_new_tokens": max_new_tokens, "rows_at_once": rows_at_once}
+        drawn = sample_texts(model, tokenizer, prompts, n_samples=n_samples, seed=seed, **limits)
+        greedy = sample_texts(model, tokenizer, prompts, temperature=0.0, **limits)
         rewards = [rewards_of(task, problem, row) for problem, row in zip(held_out, drawn, strict=True)]
         direct = None
         if answer_mark:
-            hasty = sample_texts(
-                model, tokenizer, [prompt + answer_mark for prompt in prompts], n_samples=n_samples,
-                max_new_tokens=max_new_tokens, seed=seed,
-            )  # fmt: skip
+            forced = [prompt + answer_mark for prompt in prompts]
+            hasty = sample_texts(model, tokenizer, forced, n_samples=n_samples, seed=seed, **limits)
             direct = mean(mean(rewards_of(task, p, row, answer_mark)) for p, row in zip(held_out, hasty, strict=True))
         return Evaluation(
             step=0,

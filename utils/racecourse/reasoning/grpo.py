@@ -5,7 +5,8 @@ mean becomes likelier, one that is worse less likely (DeepSeekMath, arXiv 2402.0
 the choices of Dr. GRPO (arXiv 2503.20783) and DAPO (arXiv 2503.14476). Left out: several GPUs (train_trl.py does that),
 rollouts by another engine than ours, and rewards for single steps of a thought.
 
-Shape legend: P prompts, G samples of each (a group), B = P * G rows, T tokens of the completion, V vocabulary.
+Shape legend: P prompts, G samples of each (a group), B = P * G rows, T tokens of the completion, M written tokens of
+all rows, V vocabulary.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from racecourse.models.generation import generate_ids, pad_left
 from racecourse.reasoning.evaluation import Evaluation
@@ -232,25 +234,57 @@ def pack_groups(rollout: Rollout, group_size: int) -> Packed:
     return Packed(ids_PN, positions_PN, before_NN & (own_PNN | prompt_P1N), source_BT)
 
 
+LOGITS_AT_ONCE = 2**25  # float32 numbers, 134 MB: a chunk is so many positions times the vocabulary
+
+
 def token_logprobs(
-    model: Transformer, rollout: Rollout, group_size: int, temperature: float = 1.0
+    model: Transformer,
+    rollout: Rollout,
+    group_size: int,
+    temperature: float = 1.0,
+    logits_at_once: int = LOGITS_AT_ONCE,
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
     """Log-probability of every written token, and the entropy (nats) of the distribution that it was drawn from.
 
-    What stands at padding means nothing: mask it. The temperature is that of the sampling: the policy is what was
-    sampled from. `group_size` rows side by side share their prompt; 1 if no two do.
+    Padding gets 0. The temperature is that of the sampling: the policy is what was sampled from. `group_size` rows side
+    by side share their prompt; 1 if no two do.
+
+    Logits are computed only where a written token is predicted. More than `logits_at_once` of them are made in chunks,
+    each thrown away after the forward pass and made again in the backward pass: no more than one chunk is ever held.
     """
     packed = pack_groups(rollout, group_size)
     x_PND = model.embed(packed.ids_PN)
     rope = model.rotary(packed.positions_PN, x_PND.dtype)
     for block in model.layers:
         x_PND = block(x_PND, rope, packed.mask_PNN, None)
-    all_PNV = (model.head(model.norm(x_PND)).float() / temperature).log_softmax(-1)
-    row_B1 = (torch.arange(len(rollout.mask_BT), device=packed.ids_PN.device) // group_size)[:, None]
-    logprobs_BT = all_PNV[row_B1, packed.source_BT, rollout.written_BT]
+    written_BT = rollout.mask_BT
+    row_B1 = (torch.arange(len(written_BT), device=written_BT.device) // group_size)[:, None]
+    x_MD = x_PND[row_B1.expand_as(written_BT)[written_BT], packed.source_BT[written_BT]]
+    ids_M = rollout.written_BT[written_BT]
+    n = max(1, logits_at_once // model.config.vocab_size)
+    if len(ids_M) <= n:
+        logprobs_M, entropy_M = logprobs_at(model, x_MD, ids_M, temperature)
+    else:
+        chunks = [
+            checkpoint(logprobs_at, model, x, ids, temperature, use_reentrant=False)
+            for x, ids in zip(x_MD.split(n), ids_M.split(n), strict=True)
+        ]
+        logprobs_M, entropy_M = (torch.cat(parts) for parts in zip(*chunks, strict=True))
+    zeros_BT = torch.zeros(written_BT.shape, device=written_BT.device)
+    return zeros_BT.masked_scatter(written_BT, logprobs_M), zeros_BT.masked_scatter(written_BT, entropy_M)
+
+
+def logprobs_at(
+    model: Transformer, x_MD: Float[Tensor, "M D"], ids_M: Int[Tensor, "M"], temperature: float
+) -> tuple[Float[Tensor, "M"], Float[Tensor, "M"]]:
+    """From the last layer's output at M positions: the log-probability of the next token, and the entropy.
+
+    The softmax is float32 whatever the model is: it sums over the whole vocabulary.
+    """
+    all_MV = (model.head(model.norm(x_MD)).float() / temperature).log_softmax(-1)
     with torch.no_grad():
-        entropy_PN = -(all_PNV.exp() * all_PNV).sum(-1)
-    return logprobs_BT, entropy_PN[row_B1, packed.source_BT]
+        entropy_M = -(all_MV.exp() * all_MV).sum(-1)
+    return all_MV.gather(-1, ids_M[:, None])[:, 0], entropy_M
 
 
 def groups_of(rollout: Rollout, group_size: int, rows_at_once: int) -> list[tuple[slice, Rollout]]:
@@ -339,18 +373,23 @@ def train_grpo(
     judge: Callable[[Transformer], Evaluation] | None = None,
     log: Callable[[str], None] | None = print,
     on_evaluation: Callable[[History], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
 ) -> History:
     """Train `model` in place by reward alone, on training problems of `task`.
+
+    What requires a gradient is trained (the adapters of `add_lora`, say), or everything if nothing does.
 
     `reward(problem, text)` is what is trained on, the task's own if not given; another one (random, length, leaky)
     makes a control. `judge` measures before the first step, every `eval_every` steps and at the end; see
     `racecourse.reasoning.evaluation.judge_on`.
     """
     reward = reward or task.reward
-    device = next(model.parameters()).device
+    weight = next(model.parameters())
+    device = weight.device
     trained = [p for p in model.parameters() if p.requires_grad] or list(model.requires_grad_(True).parameters())
     optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     first = copy.deepcopy(model).eval().requires_grad_(False) if config.kl_weight else None
+    scaler = torch.amp.GradScaler(device.type, enabled=weight.dtype == torch.float16)
     history, seconds = History(), 0.0
 
     def look(step: int) -> None:
@@ -369,13 +408,15 @@ def train_grpo(
         rollout, rewards_PG = write_and_score(model, tokenizer, task, reward, config, step)
         generation_seconds = time.perf_counter() - started
         advantages_B = group_advantages(rewards_PG, config.scale_by_std).flatten().to(device)
-        entropy, kl = update(model, optimizer, rollout, advantages_B, config, first)
+        entropy, kl = update(model, optimizer, rollout, advantages_B, config, first, scaler)
         seconds += time.perf_counter() - started
         lengths = [sample.n_tokens for sample in rollout.samples]
         history.steps.append(
             Step(step + 1, seconds, generation_seconds, rewards_PG.mean().item(), sum(lengths) / len(lengths), entropy,
                  has_signal(rewards_PG).float().mean().item(), kl)
         )  # fmt: skip
+        if on_step is not None:
+            on_step(history.steps[-1])
         if (step + 1) % config.eval_every == 0 or step + 1 == config.n_steps:
             look(step + 1)
     model.eval().requires_grad_(False)
@@ -419,12 +460,14 @@ def write_and_score(
 
 def update(
     model: Transformer, optimizer: torch.optim.Optimizer, rollout: Rollout, advantages_B: Float[Tensor, "B"],
-    config: GRPOConfig, first: Transformer | None,
+    config: GRPOConfig, first: Transformer | None, scaler: torch.amp.GradScaler | None = None,
 ) -> tuple[float, float]:  # fmt: skip
     """`n_updates` optimiser steps on one batch of rollouts. Returns entropy and KL per written token, before them.
 
     A batch without any signal moves nothing: the gradient would be zero, and Adam would go on by its momentum.
+    `scaler` keeps small gradients from vanishing on their way through frozen float16 layers.
     """
+    scaler = scaler or torch.amp.GradScaler(enabled=False)
     n_rows, mask_BT = len(advantages_B), rollout.mask_BT
     parts = groups_of(rollout, config.group_size, config.rows_at_once)
     old: list[Tensor] = []
@@ -447,14 +490,16 @@ def update(
             share = (
                 (mask_BT[part].sum() / mask_BT.sum()) if config.normalise == "token" else len(mask_BT[part]) / n_rows
             )
-            (loss * share).backward()
+            scaler.scale(loss * share).backward()
             if number == 0:
                 entropy += (entropy_RT * mask_BT[part]).sum().item()
                 if reference is not None:
                     kl += (kl_k3(logprobs_RT.detach(), reference) * mask_BT[part]).sum().item()
         if advantages_B.any() or first is not None:
+            scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
     n_tokens = int(mask_BT.sum())
     return entropy / n_tokens, kl / n_tokens
 
