@@ -102,6 +102,7 @@ def of_reward(shipped, name):
 
 def test_everything_that_main_makes_is_shipped(shipped):
     expected = {(part, name, seed) for part, name in runs.PARTS for seed in runs.SEEDS}
+    expected |= {("bases", "right answer", seed) for seed in runs.BASE_SEEDS}
     expected |= {("countdown", "right answer", seed) for seed in runs.SEARCH_SEEDS}
     assert set(shipped) == expected and "CPU" in made_on() and "2026" in made_on()
 
@@ -125,12 +126,14 @@ def test_the_verifiers_reward_teaches_to_think_and_the_controls_do_not(shipped):
 
 
 def test_the_leaky_verifier_is_hacked(shipped):
-    """In the mean over seeds the pay ends high, and what is truly right falls from its best value."""
-    histories = of_reward(shipped, "leaky verifier")
-    paid = sum(step.reward for h in histories for step in h.steps[-5:]) / 25
-    best = sum(max(h.column("accuracy")) for h in histories) / 5
-    last = sum(h.evaluations[-1].accuracy for h in histories) / 5
-    assert paid > 0.85 and last < best - 0.2
+    """In every seed the pay goes on rising while what is truly right falls from its best value."""
+    for history in of_reward(shipped, "leaky verifier"):
+        accuracy = history.column("accuracy")
+        best = accuracy.index(max(accuracy))
+        worst = accuracy.index(min(accuracy[best:]))
+        paid = [sum(step.reward for step in history.steps[max(0, 10 * i - 5) : 10 * i + 5]) for i in (best, worst)]
+        assert accuracy[worst] < accuracy[best] - 0.1
+        assert paid[1] / len(history.steps[10 * worst - 5 : 10 * worst + 5]) > paid[0] / 10 > 0.8
 
 
 def test_the_searcher_cannot_do_it_before_and_counts_are_counts(shipped):

@@ -104,8 +104,23 @@ def test_all_steps_finds_what_a_plain_loop_finds():
                 found.add(last)
         ways = all_steps(numbers, 99)
         assert set(ways) == found
-        for target, steps in ways.items():
-            assert eval(written(steps)) == target == steps[-1].result
+        for target, found_ways in ways.items():
+            assert all(eval(written(steps)) == target == steps[-1].result for steps in found_ways)
+            assert len({written(steps) for steps in found_ways}) == len(found_ways)
+
+
+def test_hard_problems_have_few_ways_and_plain_ones_are_drawn_as_before():
+    """Ways counted by a plain loop over orders and operators; equal numbers give no way twice."""
+    n_ways = []
+    for problem in problems(Countdown(most_ways=2), 100):
+        expressions = set()
+        for (a, b, c), (first, second) in product(permutations(problem.data["numbers"]), product("+-*", repeat=2)):
+            middle = eval(f"{a}{first}{b}")
+            if 0 <= middle <= 99 and eval(f"({middle}){second}{c}") == problem.data["target"]:
+                expressions.add(f"({a}{first}{b}){second}{c}")
+        n_ways.append(len(expressions))
+    assert set(n_ways) == {1, 2}
+    assert max(len(all_steps(p.data["numbers"], 99)[p.data["target"]]) for p in problems(Countdown(), 100)) > 2
 
 
 def test_no_sum_of_all_numbers_is_a_shortcut():

@@ -2,7 +2,7 @@
 # # 05 · Reinforcement learning: a model finds out that thinking pays
 #
 # **By the end you will have shown that** a model that is told nothing but whether its answers are right learns to think before it
-# answers, and is then right nine times in ten instead of three; that a random reward does nothing of the kind; and
+# answers, and is then right more than nine times in ten instead of four; that a random reward does nothing of the kind; and
 # that a verifier with a hole is found out by the model before you find the hole. You will also know what the reward did
 # **not** do here, and have a second task on which to look for it.
 #
@@ -25,10 +25,10 @@ guess_length = None
 
 # %%
 import copy
-import dataclasses
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -153,7 +153,10 @@ print(text_table(["what is paid", "length of the gradient", "agreement of two ba
 print("your guess:", guess_all_right)
 
 # %% [markdown]
-# REINFORCE_TEXT
+# Surprise: with every reward at 1 the gradient is *not* zero. It makes whatever happened to be written likelier, and since another batch holds
+# other answers, two batches agree on nothing (near 0): it is pure noise. That noise is in the second row as well, on top of the signal. A
+# number that is subtracted from all rewards, a **baseline**, takes it out. The better it fits the problem at hand, the better two batches agree
+# on where to go. So the difference counts, not the reward.
 #
 # ## 2 · The group as its own baseline
 #
@@ -288,7 +291,9 @@ for name, values_BT in (("exact", exact_BT), ("k1", kl_k1(logprobs_BT, ref_logpr
 print(text_table(["KL per token, nats", "mean", "spread", "smallest"], rows))
 
 # %% [markdown]
-# KL_TEXT
+# Both estimates have the right mean, within their noise: they need nothing but the probability of the written tokens. k1 is often negative
+# for a single token; k3 never is. In the loss GRPO uses k3, times a small weight. Our runs take none (`kl_weight=0`), as DAPO and Dr. GRPO do:
+# the reward is exact here, and there is nothing else to forget.
 #
 # ## 5 · From tokens to one number, and the whole loss
 #
@@ -403,7 +408,7 @@ print("mean reward, steps 1 to 3:", [f"{r:.2f}" for r in rewards[:3]], " last 3:
 # temperature 1. Four numbers are watched: the share that is right, the length, pass@8, and **forced direct**: right answers if `#` is written for the model,
 # so that it has no place to think. If thinking is the cause, forced direct stays where it is.
 #
-# **Guess first:** accuracy at the end (it starts near 30 %), tokens per answer (it starts near 6; a full thought takes 8, one with a second look 14), and forced direct (starts near 10 %).
+# **Guess first:** accuracy at the end (it starts near 40 %), tokens per answer (it starts near 6; a full thought takes 8, one with a second look 14), and forced direct (starts near 10 %).
 
 # %%
 guess_accuracy, guess_tokens, guess_direct = None, None, None
@@ -431,8 +436,8 @@ print(text_table(
 # %% [markdown]
 # ### Was it the reward? Five seeds and three controls
 #
-# One run proves little. The next figure shows five, each from a base of its own that was trained from another random start; the code is the one
-# that just ran. Beside it three other rewards on the same five bases:
+# One run proves little. The next figure shows five, with other problems and other draws each; the code is the one
+# that just ran, and `reinforce(..., seed=3)` repeats the fourth. Beside it three other rewards:
 #
 # * **random**: a coin decides. If accuracy rises under it, what we saw was not the verifier's doing.
 # * **length**: paid is thinking, right or wrong, up to five characters. What does "longer" alone buy?
@@ -459,7 +464,7 @@ axes[0].plot(steps, [mean(values) for values in zip(*forced, strict=True)], colo
 policy.plot_policies(by_reward, "length", title="Tokens per answer", label="tokens", ax=axes[1])
 axes[0].set_ylim(0, 1.02)
 axes[0].legend(frameon=False, fontsize=7)
-figure.suptitle("Four rewards, five bases: mean, lowest and highest (recorded)", fontsize=10)
+figure.suptitle("Four rewards, five seeds: mean, lowest and highest (recorded)", fontsize=10)
 plt.show()
 
 
@@ -481,6 +486,22 @@ print("your guess:", guess_controls)
 
 # %% [markdown]
 # CONTROLS_TEXT
+#
+# ### Five other starts
+#
+# All these runs began with one base. Here are bases that were trained in the same way from other random starts, and what sixty steps with the true
+# verifier made of them (recorded).
+
+# %%
+rows = [["0 (shipped)", *(f"{e.accuracy:.1%}" for e in (first, last)), f"{first.pass_at_8:.1%}", f"{first.length:.1f}", f"{last.length:.1f}"]]
+for (part, _, seed), run in runs.items():
+    if part == "bases":
+        before, after = run["history"].evaluations[0], run["history"].evaluations[-1]
+        rows.append([seed, f"{before.accuracy:.1%}", f"{after.accuracy:.1%}", f"{before.pass_at_8:.1%}", f"{before.length:.1f}", f"{after.length:.1f}"])
+print(text_table(["base", "right before", "right after", "pass@8 before", "tokens before", "tokens after"], rows))
+
+# %% [markdown]
+# BASES_TEXT
 #
 # ## 7 · Did it learn, or did it choose?
 #
@@ -508,12 +529,31 @@ print(text_table(["pass@k", *map(str, ks)], [[name, *(f"{v:.3f}" for v in curve)
 # %% [markdown]
 # CHOOSE_TEXT
 #
-# ## 8 · A task where the base is not there yet
+# ## 8 · Where the base is not there yet
 #
-# **Countdown** again: three numbers and a target, `3,7,2:13=`, and an expression is asked for. The base answers blindly or makes one or two random tries, and mostly
-# hands in a try that it has itself marked as a miss. Its pass@8 is under a half. 150 steps of the same GRPO take too long for an evening, so they are recorded, for three seeds;
-# the base is the shipped one. To see whether RL **extends** what a model can do, ask for 256 answers to each problem: what the base does not solve in
-# 256 tries it cannot do in any useful sense.
+# Two harder settings. First, chains of **seven**. The base has seen six numbers only, ever; its thoughts stop after five digits.
+#
+# **Guess first:** what do a hundred steps of the same reinforcement learning make of it? The reward is exact, and one answer in ten is right by luck.
+
+# %%
+guess_seven = None
+
+# %%
+seven = ChainedArithmetic((7, 7))
+longer = copy.deepcopy(base)
+judge_seven = judge_on(seven, tokenizer, n_problems=20 if session.quick else 100, max_new_tokens=24)
+train_grpo(
+    longer, tokenizer, seven, GRPOConfig(n_steps=2 if session.quick else 100, max_new_tokens=24, eval_every=50), judge=judge_seven
+)  # fmt: skip
+print("\nyour guess:", guess_seven)
+
+# %% [markdown]
+# SEVEN_TEXT
+#
+# Second, **countdown** (lesson 04): three numbers and a target, and an expression is asked for. Here only **hard** targets count, which at most
+# two of all ways to join the numbers reach. The base answers blindly, or makes one or two random tries, and hands in a miss as readily as a hit. Its pass@8 is under a half.
+# The 150 steps take too long for an evening, so they are recorded, for three seeds. To see whether RL **extends** what a model can do, both are asked 256
+# times for each of 100 held-out problems.
 
 # %%
 search_runs = [run for (part, *_), run in runs.items() if part == "countdown"]
@@ -617,25 +657,35 @@ print("your guess:", guess_hack)
 # right results are.
 
 # %%
-from racecourse.machine.sandbox import run_untrusted, sandbox_problem
+import socket
+import tempfile
+
+from racecourse.machine.sandbox import sandbox_problem
 from racecourse.reasoning.verifiers import passes_tests
+
+door = socket.create_server(("127.0.0.1", 0))  # something to call: a port of this very machine
+secret = Path(tempfile.mkdtemp()) / "secret.txt"  # and something to read
+secret.write_text("not for models")
 
 cases = [(([3, 1, 2],), [1, 2, 3]), (([],), []), (([5, 5, -1],), [-1, 5, 5])]
 programs = {
     "right": "def order(xs):\n    return sorted(xs)",
     "wrong for equal numbers": "def order(xs):\n    return sorted(set(xs))",
     "never ends": "def order(xs):\n    while True: pass",
-    "prints what it hopes for": "print([[1, 2, 3], [], [-1, 5, 5]])\nraise SystemExit(0)",
-    "reads the house's files": "def order(xs):\n    return open('/etc/passwd').read()",
-    "calls home": "import socket\ndef order(xs):\n    socket.create_connection(('93.184.215.14', 80), 1)\n    return sorted(xs)",
+    "prints a guess and leaves": "print([[1, 2, 3], [], [5, 5, -1]])\nraise SystemExit(0)",
+    "right, but reads your file": f"open({str(secret)!r}).read()\ndef order(xs):\n    return sorted(xs)",
+    "right, but opens a connection": f"import socket\nsocket.create_connection(('127.0.0.1', {door.getsockname()[1]}), 1)\ndef order(xs):\n    return sorted(xs)",
+    "knows the tests by heart": "def order(xs):\n    return {3: [1, 2, 3] if 2 in xs else [-1, 5, 5], 0: []}[len(xs)]",
 }
 for name, code in programs.items():
-    print(f"{name:26} reward {passes_tests(code, 'order', cases, seconds=1.0):.0f}")
+    print(f"{name:30} reward {passes_tests(code, 'order', cases, seconds=1.0):.0f}")
 problem = sandbox_problem()
+door.close()
 print("\nsandbox:", "closed (bubblewrap): no network, no files" if problem is None else f"weaker mode, time and memory limits only: {problem}")
 
 # %% [markdown]
-# Where the system has no sandbox the program runs with limits on time and memory only, and the label says so: a program that calls home would then be **paid**, if it sorts.
+# Where the system has no sandbox the program runs with limits on time and memory only, and the label says so: the programs that look around and call
+# are then **paid**, since they sort. And the last one is paid everywhere: it knows the tests. A verifier is as good as its tests are many, and unknown.
 #
 # ## 11 · The published recipes, in miniature
 #
@@ -686,7 +736,38 @@ print("your guess:", guess_general)
 #
 # ## 12 · The same code on a real language model
 #
-# Nothing in the loop knows about digits. LM_TEXT
+# Nothing in the loop knows about digits. The same `train_grpo` trains SmolLM2-135M, or a model of 0.5 to 1.5 billion parameters from the hub:
+#
+# `python -m racecourse.reasoning.train_lm --model qwen2.5-0.5b-instruct --operands 6 --steps 100`
+#
+# asks the chains in words through the model's chat template, counts what the run needs of the GPU's memory **before** it loads
+# anything, and evaluates before and after. Two things are different at that size. The vocabulary has 49,000 to 152,000 tokens,
+# so the log-probabilities are computed in chunks. And weights, gradients and AdamW's two moments of a 1.5-billion model do not fit a free T4 (14.5 GiB), so
+# the weights are frozen in float16 (a T4 has no bfloat16) and small matrices are trained beside them: **LoRA**, which is exercise 8 of the set.
+
+# %%
+from racecourse.learn.fits import known_configs
+from racecourse.reasoning.training_memory import memory_needed
+
+per_step = GRPOConfig(n_prompts=8, group_size=8, max_new_tokens=48, rows_at_once=8)
+choices = {
+    "SmolLM2-135M, all weights, float32": ("SmolLM2-135M", 4, 0),
+    "Qwen2.5-0.5B, all weights, float32": ("Qwen2.5-0.5B", 4, 0),
+    "Qwen2.5-0.5B, LoRA on float16": ("Qwen2.5-0.5B", 2, 16),
+    "R1-Distill-Qwen-1.5B, LoRA on float16": ("R1-Distill-Qwen-1.5B", 2, 16),
+    "QwQ-32B, LoRA on float16": ("QwQ-32B", 2, 16),
+}
+rows = []
+for name, (model_name, weight_bytes, rank) in choices.items():
+    need = memory_needed(known_configs()[model_name], per_step, prompt_tokens=60, weight_bytes=weight_bytes, lora_rank=rank)
+    rows.append([name, *(f"{n / 2**30:.1f}" for n in (need.weights, need.gradients + need.moments, need.activations + need.logits, need.total))])
+print(text_table(["GiB, 8 prompts x 8 answers of 48 tokens", "weights", "gradients, AdamW", "activations, logits", "peak"], rows))
+
+# %% [markdown]
+# These are counts, not measurements: no GPU was at hand when this lesson was made. On two CPU cores a step of SmolLM2 takes half a minute, and it
+# is a poor student: of its answers to chains of two numbers about 2 % are right (2026-11-25), so three groups in four are silent. Section 2 said what
+# that means. TinyZero found the same of Qwen2.5-0.5B on countdown. For several GPUs, `python -m racecourse.reasoning.train_trl`
+# runs the same tasks and rewards through TRL's trainer under Accelerate.
 
 # %% [markdown]
 # ## 13 · What others found at full size
@@ -718,7 +799,7 @@ print(f"QwQ-32B to R1: {100 * (r1_score - qwq_score):.1f} points, {between(qwq_s
 display(settle(
     3,
     value=f"AIME 2024: {preview:.1%} for QwQ-32B-Preview, {qwq_score:.1%} for QwQ-32B, {between(preview, qwq_score):.1f} standard errors apart on 30 problems; "
-    "in the miniature one stage of RL turns a third right into nine tenths. Coding and general ability: the makers give a picture only",
+    f"in the miniature one stage of RL turns {first.accuracy:.0%} right into {last.accuracy:.0%}. Coding and general ability: the makers give a picture only",
     verdict="holds with a qualification",
     sources=("DeepSeek-R1 (arXiv 2501.12948), table 6, for the preview (R1's README prints 44.0)", "Qwen's blog of 6 March 2025; The Batch"),
 ))  # fmt: skip

@@ -117,22 +117,27 @@ class Countdown:
     """`3,7,2:13=`: write an expression that uses each number once and gives the target; '#' stands before it.
 
     Several expressions may be right, and finding one takes search. Numbers and all results on the way are between 0
-    and `largest_result`, so that a small model can do the sums.
+    and `largest_result`, so that a small model can do the sums. With `most_ways` a target is one that so few of all
+    ways of joining the numbers reach (3+7 and 7+3 are two ways): the hard problems.
     """
 
     n_numbers: int = 3
     largest: int = 15
     largest_result: int = 99
+    most_ways: int | None = None
 
     def draw(self, rng: random.Random) -> Problem:
-        numbers = [rng.randint(1, self.largest) for _ in range(self.n_numbers)]
-        # Every result that can be reached is as likely as any other: if random operations chose the target, to add all
-        # numbers up would be right one time in six, and a model would learn that instead of searching.
-        ways = all_steps(numbers, self.largest_result)
-        target = rng.choice(sorted(ways))
+        targets: list[int] = []
+        while not targets:
+            numbers = [rng.randint(1, self.largest) for _ in range(self.n_numbers)]
+            ways = all_steps(numbers, self.largest_result)
+            targets = [t for t in sorted(ways) if self.most_ways is None or len(ways[t]) <= self.most_ways]
+        # Every target that can be reached is as likely as any other: if random operations chose it, to add all numbers
+        # up would be right one time in six, and a model would learn that instead of searching.
+        target = rng.choice(targets)
         key = ",".join(map(str, sorted(numbers))) + f":{target}"
         prompt = ",".join(map(str, numbers)) + f":{target}="
-        return Problem(prompt, written(ways[target]), key, {"numbers": numbers, "target": target})
+        return Problem(prompt, written(ways[target][0]), key, {"numbers": numbers, "target": target})
 
     def reward(self, problem: Problem, completion: str) -> float:
         """1 for a text whose part behind the first '#' is a right expression."""
@@ -220,14 +225,14 @@ class Calculation(NamedTuple):
     result: int
 
 
-def all_steps(numbers: Sequence[int], largest_result: int) -> dict[int, list[Calculation]]:
-    """Every result of joining the numbers one after another, in any order, each with one way to get there."""
-    ways: dict[int, list[Calculation]] = {}
+def all_steps(numbers: Sequence[int], largest_result: int) -> dict[int, list[list[Calculation]]]:
+    """Every result of joining the numbers one after another, in any order, each with all ways to get there."""
+    ways: dict[int, list[list[Calculation]]] = {}
     for first, *others in sorted(set(itertools.permutations(numbers))):
         for operators in itertools.product("+-*", repeat=len(others)):
             steps = join(first, others, operators, largest_result)
             if steps is not None:
-                ways.setdefault(steps[-1].result, steps)
+                ways.setdefault(steps[-1].result, []).append(steps)
     return ways
 
 
