@@ -485,7 +485,14 @@ for field, name in (("accuracy", "right at temperature 1, %"), ("greedy", "right
 print("your guess:", guess_controls)
 
 # %% [markdown]
-# CONTROLS_TEXT
+# * **Right answer**: accuracy rises by more than fifty points, and so does the length: thinking pays. Forced direct stays at a guess among ten, from the first step
+#   to the last. So the gain is made *by* the thinking, and not beside it.
+# * **Random**: nothing is gained, and much is lost. The coin pushes the weights in directions that mean nothing, and skills fall apart. It is no harmless control.
+# * **Length**: longer alone buys something. Greedy accuracy jumps to nearly 100 %, because whoever is made to think, thinks well: the base could do it all along. Sampled accuracy gains
+#   far less and then falls back: nobody pays for a *right* digit, so the careless steps stay, and padding is as good as thought.
+# * **Leaky verifier**: see section 10.
+#
+# The order matters for what you claim. "It thinks longer and is better" would be true of the length reward as well, for a while.
 #
 # ### Five other starts
 #
@@ -501,7 +508,9 @@ for (part, _, seed), run in runs.items():
 print(text_table(["base", "right before", "right after", "pass@8 before", "tokens before", "tokens after"], rows))
 
 # %% [markdown]
-# BASES_TEXT
+# Where the base can work out a chain now and then, RL makes it do so always. Where it cannot (right in little more than one
+# answer of ten, which is luck), the same sixty steps with the same exact verifier leave it where it was, or nearly. **RL needs a base that is
+# right sometimes, for a reason.** Whether a base gets there within its 1,600 steps of training is a matter of its random start.
 #
 # ## 7 · Did it learn, or did it choose?
 #
@@ -527,7 +536,9 @@ print(text_table(["", "thinks", "right if it thinks", "right if not", "right"], 
 print(text_table(["pass@k", *map(str, ks)], [[name, *(f"{v:.3f}" for v in curve)] for name, curve in curves.items()]))
 
 # %% [markdown]
-# CHOOSE_TEXT
+# Both parts rose: it thinks always, and a thought is right nearly always. But the base's pass@16 was already 100 %: among sixteen of its answers to *any* of these problems one was right.
+# And forced to think, by lesson 04's "w", it was right seven times in ten. RL did not teach it to add. It **chose** a way of answering that was there, and
+# **sharpened** it: what needed sixteen answers now needs one. On this task a verifier, or a vote, and more tokens would have got as far, at each question anew; RL paid once.
 #
 # ## 8 · Where the base is not there yet
 #
@@ -548,7 +559,8 @@ train_grpo(
 print("\nyour guess:", guess_seven)
 
 # %% [markdown]
-# SEVEN_TEXT
+# Nothing, in a hundred steps. One answer in ten is paid by luck, and luck cannot be repeated: what RL makes likelier is whatever stood there. pass@8 of fifty-odd percent is
+# what eight guesses among ten digits give (1 - 0.9^8 = 57 %): **a high pass@k need not mean a skill**, if the answer can be guessed. Here RL does not extend anything, for there is nothing to choose from.
 #
 # Second, **countdown** (lesson 04): three numbers and a target, and an expression is asked for. Here only **hard** targets count, which at most
 # two of all ways to join the numbers reach. The base answers blindly, or makes one or two random tries, and hands in a miss as readily as a hit. Its pass@8 is under a half.
@@ -577,7 +589,10 @@ for prompt, answer in search_runs[0]["history"].evaluations[-1].examples:
     print("after RL:", prompt, answer)
 
 # %% [markdown]
-# SEARCH_TEXT
+# As found: one answer is right about twice as often as before, and up to eight or sixteen answers the trained models are ahead. Then the curves **cross**. With 256 tries the *base* solves more
+# problems than any of the trained models, since random tries sooner or later go everywhere, while the trained model goes where it was paid. It tries three times where the base
+# tried once, and stops at a hit more often; its sums are no better. So here, too, RL sharpened, and paid for it with variety; that some problem is solved that the base missed in 256 tries is
+# within luck. The same crossing was reported for language models (Yue and others, section 13). What it says is limited to 150 steps of one recipe: it does not say that RL never can.
 #
 # ## 9 · The same compute, spent otherwise
 #
@@ -622,7 +637,14 @@ print(text_table(["pass@k", *map(str, KS)], [
 print("your guess:", guess_order)
 
 # %% [markdown]
-# METHODS_TEXT
+# * **More of the same** makes it worse: the messy examples say that half of all answers come at once.
+# * **Own right answers** get far in one round; the verifier is the same, only the wrong answers are thrown away instead of being pushed down, and all right ones count alike, lucky
+#   guesses included.
+# * **Distillation** from the RL model equals it, at the same compute on the student's side, in one go. It needs the teacher, which cost as much again.
+# * **Worked examples without error** are as good as anything. If somebody can write them, RL is a detour. For most tasks worth the trouble nobody can.
+# * All curves meet at the top from sixteen answers on, except where nothing was learned. No method extended anything here: there was nothing left to extend.
+#
+# This is DeepSeek's finding in small (section 13): a small model learns faster from a strong one's answers than by its own reinforcement.
 #
 # ## 10 · A verifier with a hole
 #
@@ -648,7 +670,12 @@ plt.show()
 print("your guess:", guess_hack)
 
 # %% [markdown]
-# HACK_TEXT
+# The pay goes to 99 %. What is truly right rises with it at first, for thinking brings the digit into the text. Then, while the pay goes on rising, the truth **falls** by fifteen to thirty
+# points: the second look has become a second *bet*. A model that writes `42352w53463#3` has nine digits on the table and is paid if one of them is right. In a longer run of one seed the truth wandered
+# back up by itself; nothing in this reward prefers right to wrong, so it goes where chance takes it.
+#
+# How would you notice without the true verifier? The pay alone looks like success. Three signs: reward and an **audited sample** go apart, answers lengthen without
+# need, and the pay is higher than pass@1 could be. Exercises 6 and 7 of the set make these into a test.
 #
 # ### A verifier that runs code
 #
@@ -732,7 +759,15 @@ print(text_table(["", "chains right", "readable", "largest right"], rows))
 print("your guess:", guess_general)
 
 # %% [markdown]
-# STAGES_TEXT
+# What each stage bought, as measured:
+#
+# * **Mathematics first** brings nearly everything on chains, in both recipes, and nothing on the other task: still a guess among ten.
+# * **QwQ's second stage**, twenty steps on everything, keeps the chains and brings the other task from a tenth to about a quarter. A few steps from nothing do not go far: there is little to choose from.
+# * **R1-Zero** is QwQ's first stage by another name. Here it is readable; in R1 it was not. Our base thinks in digits or not at all.
+# * **R1's cold start** makes nearly every answer a readable thought after a handful of examples, and the second stage makes them right.
+# * **R1's third stage** is the one that pays for breadth: learning from chosen answers of its own, and from worked examples of the rest, on the *base*. The fourth has little left to do here.
+#
+# The comparison is unfair to QwQ's recipe in one point: R1's third stage was *given* right answers to the other task. Nobody outside knows what QwQ's makers gave.
 #
 # ## 12 · The same code on a real language model
 #
@@ -814,7 +849,30 @@ display(settle(
 # %% [markdown]
 # ## 14 · What you have shown
 #
-# SUMMARY_TEXT
+# One base of 224,000 parameters, chains of six digits, held-out problems.
+
+# %%
+base_line, rl_line = outcomes["base"], outcomes["reinforcement learning"]
+rows = [
+    ["base", *(f"{100 * mean(getattr(o, f) for o in base_line):.0f} %" for f in ("accuracy", "greedy")), f"{mean(o.length for o in base_line):.1f}", "0", "-"],
+    *(
+        [f"RL, {name}", f"{100 * mean(h.evaluations[-1].accuracy for h in found):.0f} %", f"{100 * mean(h.evaluations[-1].greedy for h in found):.0f} %",
+         f"{mean(h.evaluations[-1].length for h in found):.1f}", f"{mean(o.flops for o in rl_line):.1e}", f"{mean(h.steps[-1].seconds for h in found):.0f} s"]
+        for name, found in by_reward.items()
+    ),
+    *(
+        [name, f"{100 * mean(o.accuracy for o in found):.0f} %", f"{100 * mean(o.greedy for o in found):.0f} %", f"{mean(o.length for o in found):.1f}", f"{mean(o.flops for o in found):.1e}",
+         f"{mean(o.seconds for o in found):.0f} s"]
+        for name, found in outcomes.items() if name not in ("base", "reinforcement learning")
+    ),
+]  # fmt: skip
+print("means of five seeds, recorded:", made_on(), "\n")
+print(text_table(["method", "right", "greedy", "tokens", "FLOP (RL: as with the true reward)", "time"], rows))
+if not session.quick:
+    print("\nexpected live: right 94 to 100 % after RL (35 to 44 % before), tokens 7.5 to 9, forced direct 6 to 13 %")
+
+# %% [markdown]
+# The recorded seconds were taken while other work ran on the machine; the live run above says what it takes alone.
 #
 # ### Limitations
 #

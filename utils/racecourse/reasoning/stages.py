@@ -84,8 +84,9 @@ def tuned(start: Transformer, tokenizer: Tokenizer, traces: list[Trace], n_steps
     """A copy of `start` after supervised learning from `traces`."""
     model = copy.deepcopy(start).requires_grad_(True)
     config = TrainConfig(
-        n_steps, 64, learning_rate=5e-4, warmup_steps=min(5, n_steps - 1), weight_decay=0.0, eval_every=n_steps, seed=seed
-    )
+        n_steps, 64, learning_rate=5e-4, warmup_steps=min(5, n_steps - 1), weight_decay=0.0, eval_every=n_steps,
+        seed=seed,
+    )  # fmt: skip
     train(model, Traces(traces, traces[:64], tokenizer, CONTEXT), config, log=None)
     return model.eval().requires_grad_(False)
 
