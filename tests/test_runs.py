@@ -131,9 +131,13 @@ def test_the_leaky_verifier_is_hacked(shipped):
         accuracy = history.column("accuracy")
         best = accuracy.index(max(accuracy))
         worst = accuracy.index(min(accuracy[best:]))
-        paid = [sum(step.reward for step in history.steps[max(0, 10 * i - 5) : 10 * i + 5]) for i in (best, worst)]
         assert accuracy[worst] < accuracy[best] - 0.1
-        assert paid[1] / len(history.steps[10 * worst - 5 : 10 * worst + 5]) > paid[0] / 10 > 0.8
+        at_best, at_worst = (
+            [step.reward for step in history.steps if abs(step.step - history.evaluations[i].step) <= 5]
+            for i in (best, worst)
+        )
+        assert sum(at_worst) / len(at_worst) > sum(at_best) / len(at_best) > 0.7
+        assert sum(at_worst) / len(at_worst) > 0.95
 
 
 def test_the_searcher_cannot_do_it_before_and_counts_are_counts(shipped):

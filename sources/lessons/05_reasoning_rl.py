@@ -136,27 +136,36 @@ def gradient_of(model: Transformer, rollout, returns_B: Tensor) -> Tensor:
     return torch.cat([g.flatten() for g in gradients])
 
 
-batches = [batch_of(base, seed) for seed in range(3 if session.quick else 12)]
+batches = {
+    "base": [batch_of(base, seed) for seed in range(3 if session.quick else 12)],
+    "after 15 steps": [batch_of(model, seed) for seed in range(3 if session.quick else 12)],
+}
+right = {name: torch.stack([rewards_PG for _, rewards_PG in found]).mean() for name, found in batches.items()}
+print("mean reward:", ", ".join(f"{name} {mean_reward:.0%}" for name, mean_reward in right.items()), "\n")
 choices = {
     "reward is always 1": lambda rewards_PG: torch.ones_like(rewards_PG),
-    "reward": lambda rewards_PG: rewards_PG,
-    "reward minus the mean of the batch": lambda rewards_PG: rewards_PG - rewards_PG.mean(),
-    "reward minus the mean of its group": lambda rewards_PG: rewards_PG - rewards_PG.mean(1, keepdim=True),
+    "0 for wrong, 1 for right": lambda rewards_PG: rewards_PG,
+    "10 for wrong, 11 for right": lambda rewards_PG: rewards_PG + 10,
+    "either, minus the mean of the batch": lambda rewards_PG: rewards_PG - rewards_PG.mean(),
+    "either, minus the mean of its group": lambda rewards_PG: rewards_PG - rewards_PG.mean(1, keepdim=True),
 }
 rows = []
-for name, choose in choices.items():
-    gradients = torch.stack([gradient_of(base, rollout, choose(rewards_PG).flatten()) for rollout, rewards_PG in batches])
-    unit = torch.nn.functional.normalize(gradients, dim=1)
-    pairs = (unit @ unit.T)[~torch.eye(len(unit), dtype=torch.bool)]
-    rows.append([name, f"{gradients.norm(dim=1).mean():.2f}", f"{pairs.mean():+.2f}"])
-print(text_table(["what is paid", "length of the gradient", "agreement of two batches"], rows))
+for paid, choose in choices.items():
+    cells = [paid]
+    for name, policy_model in (("base", base), ("after 15 steps", model)):
+        gradients = torch.stack([gradient_of(policy_model, rollout, choose(rewards_PG).flatten()) for rollout, rewards_PG in batches[name]])
+        unit = torch.nn.functional.normalize(gradients, dim=1)
+        pairs = (unit @ unit.T)[~torch.eye(len(unit), dtype=torch.bool)]
+        cells += [f"{gradients.norm(dim=1).mean():.2f}", f"{pairs.mean():+.2f}"]
+    rows.append(cells)
+print(text_table(["what is paid", "length, base", "agreement, base", "length, after", "agreement, after"], rows))
 print("your guess:", guess_all_right)
 
 # %% [markdown]
 # Surprise: with every reward at 1 the gradient is *not* zero. It makes whatever happened to be written likelier, and since another batch holds
-# other answers, two batches agree on nothing (near 0): it is pure noise. That noise is in the second row as well, on top of the signal. A
-# number that is subtracted from all rewards, a **baseline**, takes it out. The better it fits the problem at hand, the better two batches agree
-# on where to go. So the difference counts, not the reward.
+# other answers, two batches agree on nothing: it is pure noise. Pay 10 and 11 instead of 0 and 1, which says the same, and that noise drowns the signal. So what is
+# paid needs a zero: a **baseline** to subtract. Then it no longer matters where the scale begins. The mean is a good baseline, not always the best:
+# with 0 and 1 the plain reward agrees as well here, and better once most answers are right, since it leaves out the rare wrong ones, whose gradients are the longest.
 #
 # ## 2 · The group as its own baseline
 #
@@ -589,10 +598,10 @@ for prompt, answer in search_runs[0]["history"].evaluations[-1].examples:
     print("after RL:", prompt, answer)
 
 # %% [markdown]
-# As found: one answer is right about twice as often as before, and up to eight or sixteen answers the trained models are ahead. Then the curves **cross**. With 256 tries the *base* solves more
-# problems than any of the trained models, since random tries sooner or later go everywhere, while the trained model goes where it was paid. It tries three times where the base
-# tried once, and stops at a hit more often; its sums are no better. So here, too, RL sharpened, and paid for it with variety; that some problem is solved that the base missed in 256 tries is
-# within luck. The same crossing was reported for language models (Yue and others, section 13). What it says is limited to 150 steps of one recipe: it does not say that RL never can.
+# As found: one answer is right about twice as often as before, and up to eight answers the trained models are clearly ahead. At sixteen the curves **cross**. With 256 tries the *base* solves more
+# problems than any of the trained models, since random tries sooner or later go everywhere, while a trained model goes where it was paid. It writes about twice as much: more tries in
+# one answer. So here, too, RL mostly sharpened, and paid for it with variety. A single problem of the 100 was missed by the base in 256 tries and is solved now: too few to call it an extension.
+# The same crossing was reported for language models (Yue and others, section 13). What this says is limited to 150 steps of one recipe; it does not say that RL never can.
 #
 # ## 9 · The same compute, spent otherwise
 #
@@ -670,9 +679,10 @@ plt.show()
 print("your guess:", guess_hack)
 
 # %% [markdown]
-# The pay goes to 99 %. What is truly right rises with it at first, for thinking brings the digit into the text. Then, while the pay goes on rising, the truth **falls** by fifteen to thirty
-# points: the second look has become a second *bet*. A model that writes `42352w53463#3` has nine digits on the table and is paid if one of them is right. In a longer run of one seed the truth wandered
-# back up by itself; nothing in this reward prefers right to wrong, so it goes where chance takes it.
+# The pay goes to 99 %. What is truly right rises with it at first, for thinking brings the digit into the text. Then, while the pay goes on rising, the truth **falls**, in the five
+# recorded seeds by 17 to 49 points. Look at the last answers: more digits than it needs, and behind `#` often **nothing**. The right digit stands in the thought already; whoever is paid for that need not answer, and every
+# further digit is one more chance. In a longer run (140 steps, seed 0) the truth wandered
+# back to 90 % by itself; nothing in this reward prefers right to wrong, so it goes where chance takes it.
 #
 # How would you notice without the true verifier? The pay alone looks like success. Three signs: reward and an **audited sample** go apart, answers lengthen without
 # need, and the pay is higher than pass@1 could be. Exercises 6 and 7 of the set make these into a test.
@@ -762,8 +772,9 @@ print("your guess:", guess_general)
 # What each stage bought, as measured:
 #
 # * **Mathematics first** brings nearly everything on chains, in both recipes, and nothing on the other task: still a guess among ten.
-# * **QwQ's second stage**, twenty steps on everything, keeps the chains and brings the other task from a tenth to about a quarter. A few steps from nothing do not go far: there is little to choose from.
-# * **R1-Zero** is QwQ's first stage by another name. Here it is readable; in R1 it was not. Our base thinks in digits or not at all.
+# * **QwQ's second stage**, twenty steps on everything, keeps the chains and brings the other task from a tenth to about a quarter (in one seed a sixth). A few steps from nothing do not go far: there is little to choose from.
+# * **R1-Zero** is QwQ's first stage by another name. In four seeds of five it is readable here, in one a third of the thoughts keep their "w"; nobody
+#   paid for either. In R1 languages were mixed.
 # * **R1's cold start** makes nearly every answer a readable thought after a handful of examples, and the second stage makes them right.
 # * **R1's third stage** is the one that pays for breadth: learning from chosen answers of its own, and from worked examples of the rest, on the *base*. The fourth has little left to do here.
 #
