@@ -6,7 +6,7 @@
 # that a verifier with a hole is found out by the model before you find the hole. You will also know what the reward did
 # **not** do here, and have a second task on which to look for it.
 #
-# **Price:** PRICE_MINUTES minutes of computing on two CPU cores, one or two evenings of yours. On a GPU: not measured. Memory: about 1 GB.
+# **Price:** about five minutes of computing on two CPU cores, one or two evenings of yours. On a GPU: not measured. Memory: about 1 GB.
 #
 # **You need:** lesson 04 (verifier, pass@k, the small model that thinks when it feels like it) and the idea of a training loop (lesson 02).
 
@@ -598,9 +598,11 @@ for prompt, answer in search_runs[0]["history"].evaluations[-1].examples:
     print("after RL:", prompt, answer)
 
 # %% [markdown]
-# As found: one answer is right about twice as often as before, and up to eight answers the trained models are clearly ahead. At sixteen the curves **cross**. With 256 tries the *base* solves more
-# problems than any of the trained models, since random tries sooner or later go everywhere, while a trained model goes where it was paid. It writes about twice as much: more tries in
-# one answer. So here, too, RL mostly sharpened, and paid for it with variety. A single problem of the 100 was missed by the base in 256 tries and is solved now: too few to call it an extension.
+# As found: one answer is right about twice as often as before or more, and up to eight answers all trained models are clearly ahead. Between sixteen and thirty-two the curves **cross**.
+# From there on the *base* solves more, since random tries sooner or later go everywhere, while a trained model goes where it was paid; with 256 tries two of three trained models solve
+# fewer problems than the base, and the third as many. They write about twice as much: more tries in one answer. So here, too, RL mostly sharpened, and paid for it with variety. A single problem of the
+# 100 was missed by the base in 256 tries and is solved after RL: too few to call it an extension.
+#
 # The same crossing was reported for language models (Yue and others, section 13). What this says is limited to 150 steps of one recipe; it does not say that RL never can.
 #
 # ## 9 · The same compute, spent otherwise
