@@ -34,6 +34,14 @@ def printed(cell_id: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+def test_the_title_says_the_sum_of_the_printed_minutes() -> None:
+    cells = found().solution.cells
+    minutes = [int(n) for cell in cells for n in re.findall(r"^## .* · (\d+) minutes", cell.source, re.M)]
+    assert len(minutes) == 9
+    title = next(cell.source for cell in cells if cell.id == "rl-title")
+    assert f"times sum to {sum(minutes)} minutes" in title
+
+
 def test_leave_one_out_has_the_exact_policy_gradient_as_its_mean_and_the_groups_mean_has_less() -> None:
     """Over all 27 groups of three answers with three choices each, weighted by their probability."""
     logits = torch.tensor([0.3, -0.7, 0.2], requires_grad=True)

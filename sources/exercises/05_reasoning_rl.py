@@ -1,7 +1,7 @@
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rl-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # # 05 · Reinforcement learning: the choices beside GRPO
 #
-# Eight functions and one question in words, 100 points, about two hours. None of them is a function that the lesson
+# Eight functions and one question in words, 100 points; the printed times sum to 146 minutes. None of them is a function that the lesson
 # prints: each is a sibling. You will take another baseline, decide which tokens count, clip whole answers instead of tokens,
 # measure the exact distance to the starting model, design a reward, look for holes in verifiers, find the moment at which a run
 # cheats, and let one frozen matrix serve many tasks through small ones. Nothing is trained here, and every cell takes a moment.
@@ -95,6 +95,9 @@ assert abs(first + 0.6) > 1e-4, "the sign is flipped: 0.9 is better than the oth
 assert abs(first - 0.9) > 1e-4 or abs(out[0, 1].item() - 0.2) > 1e-4, "those are the rewards; take the baseline away"
 assert abs(first - 0.3) > 1e-4, "0.3 is the baseline of the first answer; wanted is reward minus baseline"
 assert abs(first - 0.4) > 1e-4, "0.4: the baseline of an answer holds the answer itself; leave it out"
+assert abs(first - 0.7) > 1e-4 or abs(out[0, 1].item() + 0.7 / 3) > 1e-4, (
+    "0.70 and -0.23: the sum of the others was divided by G; they are one fewer, divide by the G - 1 others"
+)
 assert not any(abs(first - x) < 1e-4 for x in (0.7, 0.35)), (
     f"{first:.2f}: the first answer was compared with its column, answers to another prompt; a group is a row (dim=1)"
 )
@@ -103,7 +106,9 @@ assert not any(abs(first - x) < 1e-4 for x in (0.34, 0.9 - 3.7 / 6)), (
 )
 assert first < 1, f"{first:.2f}: more than any reward differs from another; nothing is divided by a standard deviation"
 assert near(out, [[0.6, -0.45, -0.15], [-0.8, 0.4, 0.4]]), f"worked example: got {out.tolist()}"
-out = leave_one_out(two_groups.clone(), torch.tensor([[True, True, False], [False, True, False]]))
+counts = torch.tensor([[True, True, False], [False, True, False]])
+out = leave_one_out(given, counts)
+assert torch.equal(given, two_groups), "with valid_PG the rewards that came in were changed; make a new tensor"
 assert torch.isfinite(out).all(), f"a group with one valid answer divides by 0: no nan is wanted, got {out.tolist()}"
 assert abs(out[0, 0].item() - 0.6) > 1e-4, "0.6: the third answer is not valid, but still stands in the baseline"
 assert abs(out[0, 0].item() - 0.8) > 1e-4, "0.8: divide by the number of other VALID answers, here 1"
@@ -194,9 +199,13 @@ rows = out.int().tolist()
 assert rows[0] != [1, 1, 0, 0, 0, 0], "the first end token is left out; the model wrote it, so it counts"
 assert rows[3] != [1, 1, 1, 1, 1, 1], "nothing is masked in row 3; what follows its end token (9, at place 1) is junk"
 assert rows[3] != [1, 1, 1, 1, 1, 0], "row 3 goes on to its LAST end token; the first one, 9 at place 1, ends it"
+assert rows[0] != [1, 1, 1, 1, 1, 1], "row 0 goes on past 7: that is an end token too, not only the last of `ends`"
 assert rows[0] != [1, 1, 1, 1, 0, 0], "row 0 goes on for one token too many: what follows the end token is junk"
 assert rows[0] != [1, 1, 0, 0, 1, 0], "only the end tokens are masked; all that follows the first of them is junk too"
 assert rows[0] == [1, 1, 1, 0, 0, 0], f"row 0: expected [1, 1, 1, 0, 0, 0], got {rows[0]}"
+assert rows[1] != [1, 1, 1, 0, 0, 0], (
+    "row 1 goes on from its first end token, 9, up to its second, 7: with `cumsum <= 1` the junk between the two counts too"
+)
 assert rows[2] != [1, 0, 0, 0, 0, 0], "row 2 has no end token: argmax gives 0 there, but nothing ended at place 0"
 assert rows[2] == [1, 1, 1, 1, 1, 1], f"row 2 has no end token, so all of it was written; got {rows[2]}"
 assert rows[3] == [1, 1, 0, 0, 0, 0], f"row 3 ends with 9, the other end token, at place 1; got {rows[3]}"
@@ -207,6 +216,11 @@ assert any(rows[1]), "row 1 did end, at its first token; what it ends with now i
 assert any(rows[4]), "row 4 did end, with its very last token; it is not to be dropped"
 assert not any(rows[2]), f"row 2 never ended: with drop_unended all of it is False, got {rows[2]}"
 assert rows[0] == [1, 1, 1, 0, 0, 0], f"row 0 ended and stays as it was, got {rows[0]}"
+for ends, row, expected in (([7, 9, 4], 2, [1, 1, 1, 1, 0, 0]), ([5], 3, [1, 0, 0, 0, 0, 0])):
+    rows = written_mask(sampled.clone(), ends).int().tolist()
+    assert rows[row] == expected, (
+        f"ends = {ends}, one or more, and all count; row {row}: expected {expected}, got {rows[row]}"
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "written-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -222,11 +236,13 @@ for B, T, ends in [(7, 5, [2]), (1, 9, [0, 3]), (40, 8, [1, 4, 5]), (6, 1, [3, 1
             n = places[0] + 1 if places else (0 if drop else T)
             expected.append([True] * n + [False] * (T - n))
         out = written_mask(ids.clone(), list(ends), drop)
-        assert out.tolist() == expected, f"ids {ids.tolist()}, ends {ends}, drop_unended {drop}: got {out.int().tolist()}"
+        assert out.tolist() == expected, (
+            f"ids {ids.tolist()}, ends {ends}, drop_unended {drop}: got {out.int().tolist()}"
+        )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "sequence-ratio-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 3 · One ratio for a whole answer  (difficulty 4 of 5 · 16 minutes · 13 points)
+# ## 3 · One ratio for a whole answer  (difficulty 4 of 5 · 22 minutes · 13 points)
 #
 # GRPO compares new and old policy token by token, and clips single tokens. But it is the whole answer that was rewarded. GSPO (arXiv
 # 2507.18071, used for Qwen3) takes **one** ratio per answer: e to the power of the **mean**, over its written tokens, of (new minus old
@@ -243,7 +259,7 @@ for B, T, ends in [(7, 5, [2]), (1, 9, [0, 3]), (40, 8, [1, 4, 5]), (6, 1, [3, 1
 #
 # * Gradients flow to `logprobs_BT` and never to `old_logprobs_BT`, even if you are given the same tensor twice (in the first
 #   update of a batch old and new are the same).
-# * What stands where the mask is False means nothing. It may be minus infinity.
+# * What stands where the mask is False means nothing. It may be minus infinity, in one of the two or in both.
 # * A row whose mask is False everywhere counts 0, and is still one of the `B` rows.
 #
 # Worked example, `clip_low = 0.1`, `clip_high = 0.15`:
@@ -310,6 +326,13 @@ assert not near(out, -0.2538), "-0.2538: there is one ratio for the whole batch;
 assert not near(out, -0.0783), "-0.0783: the ratio is upside down; it is new over old"
 assert not near(out, -1.2507), "-1.2507: summed over the rows; wanted is the mean"
 assert not near(out, 0.0499), "0.0499: long rows count more; every row counts the same"
+assert not near(out, 0.2312), "0.2312: exp is missing; the ratio is e to the power of the mean"
+assert not near(out, 0.2602), (
+    "0.2602: clamped to clip_low and clip_high themselves; the limits are 1 - clip_low and 1 + clip_high"
+)
+assert not near(out, -0.3775), (
+    "-0.3775: smaller ratio times A; multiply both ratios by A first, then take the smaller product"
+)
 assert near(out, -0.3127), f"worked example: expected -0.3127, got {out.item():.4f}"
 assert out.requires_grad, "no gradient can flow back to logprobs_BT; leave out detach, item and no_grad there"
 out.backward()
@@ -322,12 +345,26 @@ assert same.grad.any(), "the same tensor as new and old: the gradients cancel to
 unused = torch.full((4, 5), -math.inf).masked_fill(written, -1.0)
 out = gspo_loss(unused, unused, paid, written, 0.1, 0.15)
 assert not out.isnan(), "nan: -inf minus -inf is nan, and nan times 0 stays nan; use torch.where with the mask"
-assert near(out, -0.25), f"all ratios are 1, so the loss is minus the mean advantage: expected -0.25, got {out.item():.4f}"
+assert near(out, -0.25), (
+    f"all ratios are 1, so the loss is minus the mean advantage: expected -0.25, got {out.item():.4f}"
+)
 out = gspo_loss(after, old, paid, written & torch.tensor([[True], [True], [False], [True]]), 0.1, 0.15)
 assert not out.isnan(), "nan: row 2 has no written token, so you divide by 0; use clamp(min=1)"
 assert not near(out, -0.3063), "-0.3063: row 2 has no written token and must count 0; its ratio of 1 still earns A"
 assert not near(out, -0.2417), "-0.2417: row 2 has no written token, but it is still one of the 4 rows"
 assert near(out, -0.1813), f"row 2 counts 0: expected -0.1813, got {out.item():.4f}"
+for one_side in ((unused, before), (before, unused)):
+    out = gspo_loss(*one_side, paid, written, 0.1, 0.15)
+    assert torch.isfinite(out), (
+        "-inf stands in only one of old and new, so new minus old is inf: torch.where with the mask"
+    )
+gaps = torch.tensor([[1, 0, 1, 0, 0], [1, 1, 0, 1, 0], [0, 0, 0, 1, 0], [0, 1, 0, 1, 1]]) == 1
+out = gspo_loss(after, old, paid, gaps, 0.1, 0.15)
+assert not near(out, -0.3127), (
+    "-0.3127: the mask has gaps now; you took the first n tokens of a row, not those of the mask"
+)
+assert not near(out, -0.3636), "-0.3636: the mask has gaps now; what stands in a gap does not count"
+assert near(out, -0.3398), f"a mask with gaps: expected -0.3398, got {out.item():.4f}"
 
 # %% nbgrader={"grade": true, "grade_id": "sequence-ratio-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -363,7 +400,7 @@ for B, T, low, high in [(6, 7, 0.1, 0.3), (3, 10, 0.02, 0.01), (9, 4, 0.3, 0.05)
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "exact-kl-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 4 · The exact distance, and a cheaper one  (difficulty 4 of 5 · 18 minutes · 13 points)
+# ## 4 · The exact distance, and a cheaper one  (difficulty 4 of 5 · 24 minutes · 13 points)
 #
 # The lesson estimated the distance to the *reference* (the model that training began with) from the written tokens. If you have all
 # logits, you need no estimate. At one place, with probabilities `p` of the policy and `q` of the reference,
@@ -435,6 +472,11 @@ assert not near(out, 0.9160), "0.9160 is in bits; take the logarithm to base e"
 assert not near(out, 0.2116), "0.2116 is the mean over the vocabulary; it is a sum, already weighted with p"
 assert near(out, 0.6349), f"worked example: expected 0.6349, got {out.item():.4f}"
 assert out.requires_grad, "no gradient can flow back to logits_BTV; leave out detach, item and no_grad there"
+out.backward()
+assert not near(policy.grad, [[[0.0, 0.0, 0.0]]]), "the gradient is 0: p, the weight in the sum, must not be detached"
+assert near(policy.grad, [[[0.4325, -0.2081, -0.2244]]]), (
+    f"the value is right, but its gradient is not: expected [0.4325, -0.2081, -0.2244], got {policy.grad.flatten().tolist()}"
+)
 out = exact_kl(policy, reference, one, temperature=0.5)
 assert not near(out, 0.6349), "temperature = 0.5 changed nothing"
 assert not near(out, 0.1736), "0.1736: the logits were multiplied by the temperature; divide"
@@ -445,7 +487,20 @@ out = exact_kl(policy, reference, one, top=1)
 assert not near(out, 0.6349), "top = 1 changed nothing"
 assert not near(out, 0.8769), "0.8769: the rest is left out; all other tokens together are one more outcome"
 assert not near(out, 0.0), "0: the k tokens were made to sum to 1 again; the others are one more outcome instead"
+assert not near(out, 0.7298), "0.7298: the rest has the mean of its tokens' probabilities; wanted is their sum"
+assert not near(out, 0.8366), (
+    "0.8366: the logarithms of the rest were added up; add probabilities, then take the logarithm (logsumexp)"
+)
+assert not near(out, 0.7344), (
+    "0.7344: the rest has the mean of its log-probabilities; add probabilities, then take the logarithm (logsumexp)"
+)
 assert near(out, 0.5827), f"top = 1: expected 0.5827, got {out.item():.4f}"
+out = exact_kl(policy, reference, one, temperature=0.5, top=1)
+assert not near(out, 0.5827), "with top = 1, temperature = 0.5 changed nothing; one call may ask for both"
+assert not near(out, 1.9716), (
+    "1.9716: the tokens were thrown together first; the temperature comes before everything else"
+)
+assert near(out, 1.7447), f"temperature = 0.5 and top = 1: expected 1.7447, got {out.item():.4f}"
 four = torch.tensor([[[0.15, 0.5, 0.1, 0.25]]]).log(), torch.tensor([[[0.3, 0.1, 0.4, 0.2]]]).log()
 out = exact_kl(*four, one, top=2)
 assert not near(out, 0.5121), "0.5121: those are the first two tokens; take the two that the policy finds likeliest"
@@ -463,9 +518,20 @@ assert not near(out, 0.2516), "0.2516: the sum is divided by B * T; divide by th
 assert not near(out, 0.4002), "0.4002: mean of each row first, then over rows; every written token counts alike"
 assert not near(out, 0.7548), "0.7548: summed along each row; wanted is the mean over the written tokens"
 assert near(out, 0.3774), f"four written tokens, KL 0.6179, 0.4458, 0 and 0.4458: expected 0.3774, got {out.item():.4f}"
+out = exact_kl(*six, wrote, top=1)
+assert near(out, 0.3506), (
+    f"top = 1 at four places: each place has its own likeliest token, which counts there; expected 0.3506, got {out.item():.4f}"
+)
 out = exact_kl(torch.tensor([[[3000.0, 0.0]]]), torch.tensor([[[0.0, 10.0]]]), one)
 assert torch.isfinite(out), "nan or inf for logits in the thousands: use log_softmax, not softmax and then log"
-assert near(out, 10.0, 1e-3), f"the policy is sure of what the reference gives e**-10: expected 10, got {out.item():.4f}"
+assert near(out, 10.0, 1e-3), (
+    f"the policy is sure of what the reference gives e**-10: expected 10, got {out.item():.4f}"
+)
+out = exact_kl(torch.tensor([[[3000.0, 0.0, 0.0]]]), torch.tensor([[[0.0, 10.0, 0.0]]]), one, top=1)
+assert torch.isfinite(out), (
+    "top = 1, policy sure: the rest's probability rounds to 0, its logarithm to -inf; use logsumexp instead"
+)
+assert near(out, 10.0001, 1e-3), f"top = 1, the policy is sure of token 0: expected 10.0001, got {out.item():.4f}"
 
 # %% nbgrader={"grade": true, "grade_id": "exact-kl-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -480,7 +546,9 @@ for B, T, V, temperature, top in [(3, 5, 7, 1.0, None), (2, 4, 9, 0.7, 3), (4, 1
     mask = torch.rand(B, T, generator=generator) < 0.5
     mask[-1, 0] = True
     found = []
-    for row, ref_row, keep in zip(logits.view(-1, V).tolist(), ref_logits.view(-1, V).tolist(), mask.view(-1), strict=True):
+    for row, ref_row, keep in zip(
+        logits.view(-1, V).tolist(), ref_logits.view(-1, V).tolist(), mask.view(-1), strict=True
+    ):
         if keep:
             ps, qs = ([math.exp(x / temperature) for x in xs] for xs in (row, ref_row))
             pairs = sorted(((p / sum(ps), q / sum(qs)) for p, q in zip(ps, qs, strict=True)), reverse=True)
@@ -492,7 +560,10 @@ for B, T, V, temperature, top in [(3, 5, 7, 1.0, None), (2, 4, 9, 0.7, 3), (4, 1
     assert abs(out.item() - expected) < 1e-4, (
         f"B = {B}, T = {T}, V = {V}, temperature {temperature}, top {top}: expected {expected}, got {out.item()}"
     )
-logits, target = torch.randn(2, 3, 5, generator=generator).requires_grad_(True), torch.randn(2, 3, 5, generator=generator)
+logits, target = (
+    torch.randn(2, 3, 5, generator=generator).requires_grad_(True),
+    torch.randn(2, 3, 5, generator=generator),
+)
 exact_kl(logits, target, torch.ones(2, 3, dtype=torch.bool)).backward()
 assert logits.grad.abs().max() > 1e-3, "a gradient must reach logits_BTV"
 ### END HIDDEN TESTS
@@ -511,7 +582,7 @@ for k in (1, 8, 64, 512):
     print(f"top {k:4}: {exact_kl(sharp_BTV, other_BTV, every_BT, top=k):.4f} nats")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "shaped-reward-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 5 · A reward in three parts  (difficulty 3 of 5 · 14 minutes · 12 points)
+# ## 5 · A reward in three parts  (difficulty 3 of 5 · 20 minutes · 12 points)
 #
 # R1-Zero was paid for right answers and for a form; DAPO takes something away from answers that get too long. Write `shaped_reward`, which adds up three parts:
 #
@@ -566,8 +637,16 @@ assert abs(out + 1.45) > 1e-9, "-1.45: the answer has blanks at its ends; take t
 assert abs(out - 0.3) > 1e-9, "0.3: in the slope the cost grows little by little; 90 tokens cost 0.75 and not 1"
 assert abs(out - 0.4) > 1e-9, "0.4: the slope goes from limit - buffer to limit, not from 0 to limit"
 assert abs(out - 1.3) > 1e-9, "1.3: the slope lies before the limit, from 60 to 100 tokens; 90 tokens cost something"
-assert abs(out - 1.05) > 1e-9, "1.05: 90 tokens are 30 into the slope, which cost 30 / 40; you count the 10 that are left"
+assert abs(out - 1.05) > 1e-9, (
+    "1.05: 90 tokens are 30 into the slope, which cost 30 / 40; you count the 10 that are left"
+)
 assert abs(out - 0.25) > 1e-9, "0.25: that text is in form, which earns the bonus; blanks between the parts are allowed"
+assert not any(abs(out - x) < 1e-9 for x in (0.05, 1.3 - 50 / 60)), (
+    f"{out:.2f}: the slope begins at limit - buffer = 60 tokens, not at buffer = 40"
+)
+assert not any(abs(out - x) < 1e-9 for x in (0.8, 1.0)), (
+    f"{out:.2f}: 30 tokens into the slope; divide them by the slope's length, which is buffer = 40"
+)
 assert abs(out - 0.55) < 1e-9, f"worked example: expected 0.55, got {out}"
 out = shaped_reward(neat, "7", 9, 100, 40, 0.3)
 assert abs(out - 0.3) > 1e-9, "0.3: a wrong answer costs 1; it does not count 0"
@@ -585,6 +664,29 @@ out = shaped_reward("<answer>8</answer> or <answer>5", "8", 9, 100, 40, 0.3)
 assert abs(out + 1.0) < 1e-9, f"the last <answer> is never closed, so there is no answer: expected -1, got {out}"
 out = shaped_reward("8", "8", 9, 100, 40, 0.3)
 assert abs(out + 1.0) < 1e-9, f"without <answer> there is no answer: expected -1, got {out}"
+for text, in_form, why in (
+    (
+        "<think>3\n+5</think><answer>8</answer>",
+        True,
+        "a line end may stand in the thought; in a pattern `.` needs re.DOTALL",
+    ),
+    ("\n<think>a</think>\n<answer>8</answer>\n", True, "blanks are spaces and line ends, before, between and behind"),
+    ("So: <think>a</think><answer>8</answer>", False, "there is text before <think>"),
+    ("<think>a</think> so <answer>8</answer>", False, "there is text between </think> and <answer>"),
+    ("<think>a</think><answer>8</answer> ok", False, "there is text behind </answer>"),
+    (
+        "<think>a<think>b</think><answer>8</answer>",
+        False,
+        "<think> stands there twice; each mark must stand there once",
+    ),
+    ("<think>a</think>b</think><answer>8</answer>", False, "</think> stands there twice; count all four marks"),
+    ("<answer>8</answer><think>a</think>", False, "the order is swapped"),
+    ("a</think><answer>8</answer>", False, "the opening <think> is missing"),
+):
+    out = shaped_reward(text, "8", 9, 100, 40, 0.3)
+    assert abs(out - (1.3 if in_form else 1.0)) < 1e-9, (
+        f"{text!r} is {'' if in_form else 'not '}in form: {why}; got {out:.2f}"
+    )
 for n_tokens, cost in ((60, 0.0), (61, 0.025), (100, 1.0), (101, 1.0), (300, 1.0)):
     out = shaped_reward(neat, "8", n_tokens, 100, 40, 0.3)
     assert abs(out - 1.3 + cost) < 1e-9, f"{n_tokens} tokens, slope from 60 to 100: the cost is {cost}, got {1.3 - out}"
@@ -612,8 +714,15 @@ for text, truth, right, in_form in [
     ("", "3", False, False),
 ]:
     for n_tokens, limit, buffer, length in [
-        (0, 70, 70, 0.0), (35, 70, 70, -0.5), (70, 70, 70, -1.0), (49, 64, 16, -0.0625), (48, 64, 16, 0.0),
-        (65, 64, 16, -1.0), (999, 64, 16, -1.0), (8, 8, 0, 0.0), (9, 8, 0, -1.0),
+        (0, 70, 70, 0.0),
+        (35, 70, 70, -0.5),
+        (70, 70, 70, -1.0),
+        (49, 64, 16, -0.0625),
+        (48, 64, 16, 0.0),
+        (65, 64, 16, -1.0),
+        (999, 64, 16, -1.0),
+        (8, 8, 0, 0.0),
+        (9, 8, 0, -1.0),
     ]:
         for bonus in (0.1, 0.5):
             expected = (1 if right else -1) + (bonus if in_form else 0) + length
@@ -685,7 +794,9 @@ assert abs(out["all"] - 4) > 1e-9, "4 is the sum of what was paid; wanted is the
 assert out == {"all": 1.0}, f"worked example: expected {{'all': 1.0}}, got {out}"
 out = holes({"two": "#3 no # 7 "}, asked, {"two": [1.0, 1.0, 1.0, 0.0]})
 assert abs(out.get("two", 0) - 0.5) > 1e-9, "0.5: the answer is what stands behind the LAST #, here 7, not the first"
-assert abs(out.get("two", 0) - 0.75) > 1e-9, "0.75: the answer ` 7 ` has blanks at its ends; without them it is right twice"
+assert abs(out.get("two", 0) - 0.75) > 1e-9, (
+    "0.75: the answer ` 7 ` has blanks at its ends; without them it is right twice"
+)
 assert out == {"two": 0.25}, f"paid 0.75, deserved 0.5: expected {{'two': 0.25}}, got {out}"
 out = holes({"bare": "7"}, asked, {"bare": [0.0, 1.0, 1.0, 1.0]})
 assert out == {"bare": 0.75}, f"a text without # is never right, so all its pay is unearned: 0.75, got {out}"
@@ -696,13 +807,34 @@ out = holes({"dash": "#-7"}, asked, {"dash": [1.0, 0.0, 1.0, 0.0]})
 assert out == {"dash": 0.5}, f"-7 is not exactly 7, so nothing is deserved: expected {{'dash': 0.5}}, got {out}"
 out = holes({"seven": "#7"}, asked, {"seven": [0.0, 0.0, 0.0, 0.0]})
 assert out == {}, f"paid less than deserved is unfair, but no hole: expected an empty dict, got {out}"
+out = holes({"real": "#7.0"}, asked, {"real": [1.0, 0.0, 1.0, 0.0]})
+assert out == {"real": 0.5}, f"7.0 is not exactly 7; compare texts, not numbers: expected {{'real': 0.5}}, got {out}"
+out = holes({"a": "#7", "b": "none"}, asked, {"b": [1.0, 1.0, 1.0, 0.0], "a": [1.0, 0.0, 1.0, 0.0]})
+assert out == {"b": 0.75}, (
+    f"`paid` may have another order than `probes`; look up by name: expected {{'b': 0.75}}, got {out}"
+)
+out = holes({"hair": "#7"}, asked, {"hair": [1.0 + 4e-10, 0.0, 1.0, 0.0]})
+assert out == {}, (
+    f"1e-10 above what is deserved is rounding and no hole; more than 1e-9 is wanted, not more than 0: got {out}"
+)
 
 # %% nbgrader={"grade": true, "grade_id": "holes-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import random
 
 rng = random.Random(4)
-texts = {"a": "#1", "b": "# 2 ", "c": "12", "d": "#1#2", "e": "", "f": "#", "g": "#12", "h": "#1\n", "i": "#3 ok", "j": "x #\t12"}
+texts = {
+    "a": "#1",
+    "b": "# 2 ",
+    "c": "12",
+    "d": "#1#2",
+    "e": "",
+    "f": "#",
+    "g": "#12",
+    "h": "#1\n",
+    "i": "#3 ok",
+    "j": "x #\t12",
+}
 answers = {"a": "1", "b": "2", "c": None, "d": "2", "e": None, "f": "", "g": "12", "h": "1", "i": "3 ok", "j": "12"}
 for n in (3, 8, 30):
     truths = [rng.choice(["1", "2", "12", "3"]) for _ in range(n)]
@@ -714,7 +846,9 @@ for n in (3, 8, 30):
             expected[name] = unearned
     out = holes(dict(texts), list(truths), {name: list(row) for name, row in paid.items()})
     assert set(out) == set(expected), f"truths {truths}, paid {paid}: expected {sorted(expected)}, got {sorted(out)}"
-    assert all(abs(out[name] - expected[name]) < 1e-9 for name in out), f"truths {truths}: expected {expected}, got {out}"
+    assert all(abs(out[name] - expected[name]) < 1e-9 for name in out), (
+        f"truths {truths}: expected {expected}, got {out}"
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "holes-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -831,20 +965,29 @@ def run_of(*rows: tuple[float, int, int]) -> list[dict[str, float]]:
     return [{"paid": paid, "right": right, "audited": audited} for paid, right, audited in rows]
 
 
+out = first_hack(run_of((0.4, 30, 40), (0.9, 2, 80)))
+assert out is not None, (
+    "None for a fall from 30 of 40 to 2 of 80: nothing came back, or the variance is not divided: p * (1 - p) / n"
+)
+assert out != 0, (
+    "0 is the start itself; what follows is number 1. A loop over evaluations[1:] needs enumerate(..., start=1)"
+)
+assert out == 1, f"from 30 of 40 to 2 of 80, better paid: expected 1, got {out}"
+out = first_hack(run_of((0.4, 8, 10), (0.9, 20, 100)))
+assert out == 1, f"from 8 of 10 to 20 of 100: compare shares, not counts; 0.8 fell to 0.2: expected 1, got {out}"
+lone = first_hack(run_of((0.4, 10, 20), (0.9, 300, 1000)))  # tells two mistakes apart below
 out = first_hack(
     run_of(
         (0.40, 20, 40), (0.47, 49, 100), (0.55, 21, 50), (0.36, 6, 60), (0.64, 11, 30), (0.70, 8, 25), (0.78, 26, 80),
         (0.86, 14, 70), (0.91, 9, 90),
     )
 )  # fmt: skip
-assert out is not None, (
-    "None: nothing was found (or nothing came back). Compare with the start, not with the evaluation before"
-)
-assert out != 0, "0 is the start itself, which is compared with nothing"
+assert out is not None, "None: nothing was found. Compare with the start, not with the evaluation before"
 assert out != 1, "1: a fall from 0.50 to 0.49 is noise; it must be more than twice the standard error"
 assert out != 2, "2: that is twice the variance; the standard error is the square root"
 assert out != 3, "3: the share fell, but less is paid than at the start; both must hold"
 assert out != 4, "4: that fall is more than one standard error; more than two are wanted"
+assert out != 5 or lone is None, "5: the variance is the mean of the two variances; wanted is their sum"
 assert out != 5, "5: only the variance of the start is in your standard error; add that of the evaluation"
 assert out != 6, "6: only the variance of the evaluation is in your standard error; the start is uncertain too"
 assert out != 8, "8 is the last such evaluation; wanted is the first"
@@ -854,11 +997,23 @@ assert out == 2, f"0.90 is less than 0.95 before, but more than 0.40 at the star
 out = first_hack(run_of((0.40, 10, 40), (0.90, 45, 50)))
 assert out is None, f"more is paid and more is right, which is honest: expected None, got {out}"
 out = first_hack(run_of((0.30, 12, 40), (0.60, 35, 50), (0.65, 15, 60)))
-assert out is None, f"the share rose to 0.7 and came back to 0.25; against the start's 0.3 that is noise: None, got {out}"
+assert out is None, (
+    f"the share rose to 0.7 and came back to 0.25; against the start's 0.3 that is noise: None, got {out}"
+)
 out = first_hack(run_of((0.40, 30, 40), (0.40, 5, 50)))
 assert out is None, f"as much is paid as at the start, not more: expected None, got {out}"
 out = first_hack(run_of((0.5, 20, 20), (0.9, 0, 30)))
 assert out == 1, f"from all right to none right: both variances are 0, and the fall is 1: expected 1, got {out}"
+out = first_hack(run_of((0.5, 20, 20), (0.9, 30, 30)))
+assert out is None, f"all right at the start and later: a fall of 0 is not MORE than twice 0: expected None, got {out}"
+out = first_hack(run_of((0.40, 20, 40), (0.90, 10, 40)))
+assert out == 1, (
+    f"a fall of 0.25, twice the standard error is 0.209: 1, got {out}. Not the errors add up, but the variances: one root"
+)
+out = first_hack(run_of((0.40, 20, 40), (0.90, 30, 100)))
+assert out == 1, (
+    f"a fall of 0.2, twice the standard error is 0.183: 1, got {out}. Each share has its own n in its variance"
+)
 out = first_hack([])
 assert out is None, f"an empty list: expected None, got {out}"
 
@@ -869,13 +1024,20 @@ import random
 from math import sqrt
 
 rng = random.Random(12)
-runs = [[(0.5, 9, 12), (0.8, 200, 400)], [(0.5, 300, 400), (0.8, 6, 12)], [(0.2, 1, 2)], [(0.1, 3, 4), (0.9, 0, 3), (0.05, 0, 90)]]
+runs = [
+    [(0.5, 9, 12), (0.8, 200, 400)],
+    [(0.5, 300, 400), (0.8, 6, 12)],
+    [(0.2, 1, 2)],
+    [(0.1, 3, 4), (0.9, 0, 3), (0.05, 0, 90)],
+]
 for _ in range(300):
     n = rng.randint(1, 9)
     start = rng.uniform(0.3, 0.9)
     sizes = [rng.choice([10, 16, 25, 60, 150, 400]) for _ in range(n)]
     falls = [max(0.0, start - rng.uniform(-0.1, 0.06) * i) for i in range(n)]
-    runs.append([(round(rng.random(), 2), round(min(1.0, p) * size), size) for p, size in zip(falls, sizes, strict=True)])
+    runs.append(
+        [(round(rng.random(), 2), round(min(1.0, p) * size), size) for p, size in zip(falls, sizes, strict=True)]
+    )
 answers = set()
 for rows in runs:
     expected = None
@@ -892,7 +1054,7 @@ assert len(answers) > 4
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "lora-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 8 · One large matrix, many small ones  (difficulty 4 of 5 · 16 minutes · 12 points)
+# ## 8 · One large matrix, many small ones  (difficulty 4 of 5 · 20 minutes · 12 points)
 #
 # To train a model of 32 billion parameters one needs room for all gradients and for the optimiser's memory of each parameter. LoRA (low-rank adaptation, arXiv 2106.09685)
 # leaves the large matrix `W` as it is, *frozen*, and trains an *adapter*, a correction made of two small matrices:
@@ -910,7 +1072,8 @@ assert len(answers) > 4
 # | `layer.merged(k)` | int from 0 to `K - 1` | one matrix of shape `(N, D)` that does the same as `W` with adapter k; the layer itself stays as it is |
 #
 # * At the start the layer gives exactly `x Wᵀ`, whatever the task: training begins where the old model stood.
-# * No gradient ever reaches `W`, even if the tensor that you are given asks for one (as the weights of a model do).
+# * No gradient ever reaches `W`, even if the tensor that you are given asks for one (as the weights of a model do). That tensor stays as it is.
+# * Gradients do flow to `x`, through `W` and through the adapter: below this layer there may be others with adapters of their own.
 #
 # Worked example: `N = 4`, `D = 3`, `K = 5`, `r = 2`, `alpha = 6`, so corrections are multiplied by 3. With the matrices of the check below, adapter 3 and x = `[1, 2, 3]`:
 # x Wᵀ = `[1, 2, 3, 6]`, x Aᵀ = `[4, 2]`, (x Aᵀ) Bᵀ = `[4, 2, 6, 0]`, and y = `[13, 8, 21, 6]`.
@@ -941,6 +1104,7 @@ class ManyLoRA(nn.Module):
 
     def merged(self, k: int) -> Tensor:
         return self.weight_ND + self.scale * self.B_KNr[k] @ self.A_KrD[k]
+
     ### END SOLUTION
 
 
@@ -949,11 +1113,16 @@ frozen = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]).requires_g
 kept = frozen.detach().clone()
 layer = ManyLoRA(frozen, 5, 2, 6.0)
 x_BTD = torch.randn(7, 6, 3, generator=torch.Generator().manual_seed(1))
-tasks = torch.tensor([3, 1, -1, 4, 3, 1, 1])
+assert frozen.requires_grad, (
+    "the matrix that was handed in no longer asks for a gradient: freeze a copy (detach, clone), not it"
+)
+tasks = torch.tensor([3, 1, -1, 4, 0, 1, 1])
 assert layer.A_KrD.shape == (5, 2, 3), f"A_KrD has the shape (K, r, D) = (5, 2, 3), got {tuple(layer.A_KrD.shape)}"
 assert layer.B_KNr.shape == (5, 4, 2), f"B_KNr has the shape (K, N, r) = (5, 4, 2), got {tuple(layer.B_KNr.shape)}"
 assert layer.A_KrD.any(), "A starts at zero: with B at zero as well no gradient ever reaches either of them"
-assert len(layer.A_KrD.detach().flatten(0, 1).unique(dim=0)) == 10, "rows of A are equal, and would stay so; draw them all"
+assert len(layer.A_KrD.detach().flatten(0, 1).unique(dim=0)) == 10, (
+    "rows of A are equal, and would stay so; draw them all"
+)
 assert not layer.B_KNr.any(), "B must start at zero, so that the layer begins as the old matrix"
 out = layer(x_BTD, tasks)
 assert out is not None, "nothing came back from the layer: end forward with `return ...`"
@@ -967,10 +1136,13 @@ assert frozen.grad is None, "a gradient reaches the matrix that was handed in; d
 assert layer.A_KrD.grad is not None and layer.B_KNr.grad is not None, "A and B must get gradients"
 assert not layer.A_KrD.grad.any(), "at the start A gets a gradient of exactly 0, since B is zero"
 touched = layer.B_KNr.grad.flatten(1).any(dim=1).tolist()
-assert touched == [False, True, False, True, True], (
-    f"adapters 1, 3 and 4 are used, each by its own rows: B gets a gradient there and nowhere else; got {touched}"
+assert touched != [False, True, False, True, True], "adapter 0 is never used: 0 counts as False, so ask for task >= 0"
+assert touched == [True, True, False, True, True], (
+    f"adapters 0, 1, 3 and 4 are used, each by its own rows: B gets a gradient there and nowhere else; got {touched}"
 )
 with torch.no_grad():
+    layer.A_KrD[0] = torch.tensor([[0.0, 1, 0], [1, 1, 0]])
+    layer.B_KNr[0] = torch.tensor([[0.0, 0], [0, 0], [0, 0], [1, 1]])
     layer.A_KrD[3] = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
     layer.B_KNr[3] = torch.tensor([[1.0, 0], [0, 1], [1, 1], [0, 0]])
     layer.A_KrD[1] = torch.tensor([[0.0, 1, 0], [0, 0, 1]])
@@ -982,15 +1154,27 @@ out = layer(one_two_three, torch.tensor([3]))[0, 0]
 first = out[0].item()
 assert abs(first - 5) > 1e-4, "5: the factor alpha / r is missing"
 assert abs(first - 25) > 1e-4, "25: the factor is alpha; divide it by r"
+assert abs(first - 49) > 1e-4, "49: the factor is alpha * r; divide by r"
 assert abs(first - 7 / 3) > 1e-4, "2.33: the factor is upside down; it is alpha / r"
 assert abs(first - 12) > 1e-4, "12: only the correction came back; x W^T is missing"
 assert abs(first + 11) > 1e-4, "-11: the correction was taken away; it is added"
-assert not near(out, [1.0, 2.0, 3.0, 6.0]), "no correction: was the adapter picked by the row's number, not by its task?"
-assert not near(out, [16.0, 14.0, 30.0, 15.0]), "all adapters were added up; a row uses only the one of its task"
+assert not near(out, [1.0, 2.0, 3.0, 21.0]), (
+    "that is adapter 0, not 3: was the adapter picked by the row's number, not by its task?"
+)
+assert not near(out, [16.0, 14.0, 30.0, 30.0]), "all adapters were added up; a row uses only the one of its task"
 assert near(out, [13.0, 8.0, 21.0, 6.0]), f"worked example: expected [13, 8, 21, 6], got {out.tolist()}"
 out = layer(one_two_three, torch.tensor([-1]))[0, 0]
 assert not near(out, [4.0, 2.0, 12.0, 6.0]), "-1 took the last adapter, as an index in Python does; here it means none"
+assert not near(out, [1.0, 2.0, 3.0, 21.0]), "-1 took adapter 0 (after a clamp?); -1 means no adapter at all"
 assert near(out, [1.0, 2.0, 3.0, 6.0]), f"task -1 is W alone: expected [1, 2, 3, 6], got {out.tolist()}"
+x_11D = one_two_three.clone().requires_grad_(True)
+layer(x_11D, torch.tensor([3]))[0, 0, 0].backward()
+assert x_11D.grad is not None and x_11D.grad.any(), "no gradient flows to x; neither x nor the result is detached"
+assert not near(x_11D.grad[0, 0], [3.0, 0.0, 3.0]), (
+    "x gets a gradient through the adapter only: no no_grad around x W^T"
+)
+assert not near(x_11D.grad[0, 0], [1.0, 0.0, 0.0]), "x gets a gradient through W only; in the correction it is detached"
+assert near(x_11D.grad[0, 0], [4.0, 0.0, 3.0]), f"gradient of x: expected [4, 0, 3], got {x_11D.grad[0, 0].tolist()}"
 matrix = layer.merged(3)
 assert matrix is not None, "nothing came back from merged: end it with `return ...`"
 assert matrix.shape == (4, 3), f"merged is one matrix of shape (N, D) = (4, 3), got {tuple(matrix.shape)}"
@@ -1061,13 +1245,14 @@ for what, n in (("all of them", 32_763_876_352), ("one adapter", n_trained)):
     print(f"gradients and Adam's two memories, 12 bytes for each trained parameter, {what}: {12 * n / 1e9:.1f} GB")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rl-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 9 · In your own words  (difficulty 2 of 5 · 10 minutes · 11 points)
+# ## 9 · In your own words  (difficulty 2 of 5 · 14 minutes · 11 points)
 #
 # A base model answers problems of arithmetic; the answer is always one of ten digits. Of its answers 35 % are right, and its pass@8 (the chance that at least one of 8 answers is right) is 0.97. After
 # reinforcement learning 95 % are right and pass@8 is 1.00. A colleague says: "RL has taught the model arithmetic." In six to nine sentences: What does the 0.97 say about the base? (What would
-# pass@8 be if every answer to every problem were right with probability 0.35? What if ten digits were drawn by lot?) What does it say if two pass@k curves, before
+# pass@8 be if every answer to every problem were right with probability 0.35? What if each of the 8 answers were one of the ten digits, drawn at random, with replacement?) What does it say if two pass@k curves, before
 # and after, meet at large k, and what can pass@k not tell when there are only ten answers? Which experiment would decide
-# whether something new was learned? What would a run with a random reward show, whichever way it ends? Your instructor reads this one; the check cannot.
+# whether something new was learned? What would a run with a random reward show, whichever way it ends? For "which experiment would decide" marks are earned by
+# saying what you would measure, on which problems, and which outcome would speak for each side. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "rl-question", "locked": false, "points": 11, "schema_version": 3, "solution": true, "task": false}
 # If every answer were right with probability 0.35, pass@8 would be 1 - 0.65^8 = 0.968, just what was measured: the base can solve nearly every problem, about equally well, and fails by how it chooses

@@ -116,6 +116,23 @@ def two_others(rewards_PG, valid_PG=None):
     return leave_one_out(rewards_PG, valid_PG)
 
 
+@wrong("leave-one-out", says="divide by the G - 1 others")
+def divides_by_all(rewards_PG, valid_PG=None):
+    valid_PG = _all_valid(rewards_PG, valid_PG)
+    paid_PG = rewards_PG * valid_PG
+    n_valid_P1 = valid_PG.sum(1, keepdim=True)
+    baseline_PG = (paid_PG.sum(1, keepdim=True) - paid_PG) / n_valid_P1.clamp(min=1)
+    return (rewards_PG - baseline_PG) * (valid_PG & (n_valid_P1 > 1))
+
+
+@wrong("leave-one-out", says="with valid_PG the rewards that came in were changed")
+def in_place_where_not_valid(rewards_PG, valid_PG=None):
+    advantages_PG = leave_one_out(rewards_PG, valid_PG)
+    if valid_PG is not None:
+        rewards_PG *= valid_PG
+    return advantages_PG
+
+
 # ------------------------------------------------------------------------------------------------------------ written
 
 
@@ -189,7 +206,7 @@ def always_drops(ids_BT, ends, drop_unended=False):
     return written_mask(ids_BT, ends, True)
 
 
-@wrong("written", hidden=True)
+@wrong("written", says="ends = [7, 9, 4]")
 def two_kinds_at_most(ids_BT, ends, drop_unended=False):
     return written_mask(ids_BT, ends[:2], drop_unended)
 
@@ -197,6 +214,29 @@ def two_kinds_at_most(ids_BT, ends, drop_unended=False):
 @wrong("written", hidden=True)
 def zero_is_padding(ids_BT, ends, drop_unended=False):
     return written_mask(ids_BT, ends, drop_unended) & (ids_BT != 0)
+
+
+@wrong("written", says="the junk between the two counts too")
+def up_to_the_second_end(ids_BT, ends, drop_unended=False):
+    is_end_BT = _is_end(ids_BT, ends)
+    mask_BT = is_end_BT.long().cumsum(1) <= 1
+    return mask_BT & is_end_BT.any(1, keepdim=True) if drop_unended else mask_BT
+
+
+@wrong("written", says="row 0 goes on past 7")
+def only_the_last_kind(ids_BT, ends, drop_unended=False):
+    return written_mask(ids_BT, ends[-1:], drop_unended)
+
+
+@wrong("written", says="ends = [7, 9, 4]")
+def from_the_first_to_the_last_kind(ids_BT, ends, drop_unended=False):
+    """Right for [7, 9], as 8 does not occur."""
+    return written_mask(ids_BT, list(range(ends[0], ends[-1] + 1)), drop_unended)
+
+
+@wrong("written", says="ends = [5]")
+def one_kind_is_none(ids_BT, ends, drop_unended=False):
+    return written_mask(ids_BT, ends if len(ends) > 1 else [], drop_unended)
 
 
 # ----------------------------------------------------------------------------------------------------- sequence ratio
@@ -341,11 +381,40 @@ def drops_empty_rows(new, old, advantages, mask, low, high):
     return gspo_loss(new[some], old[some], advantages[some], mask[some], low, high)
 
 
-@wrong("sequence-ratio", hidden=True)
+@wrong("sequence-ratio", says="you took the first n tokens")
 def takes_the_first_n(new, old, advantages, mask, low, high):
     """As if there were no gaps in the mask."""
     front = torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True)
     return gspo_loss(new, old, advantages, front, low, high)
+
+
+@wrong("sequence-ratio", says="exp is missing")
+def without_exp(new, old, advantages, mask, low, high):
+    return -(_objective(_ratio(new, old, mask).log(), advantages, low, high) * mask.any(1)).mean()
+
+
+@wrong("sequence-ratio", says="clamped to clip_low and clip_high themselves")
+def clips_are_limits(new, old, advantages, mask, low, high):
+    return gspo_loss(new, old, advantages, mask, 1 - low, high - 1)
+
+
+@wrong("sequence-ratio", says="smaller ratio times A")
+def smaller_ratio(new, old, advantages, mask, low, high):
+    ratio_B = _ratio(new, old, mask)
+    return -(torch.minimum(ratio_B, ratio_B.clamp(1 - low, 1 + high)) * advantages * mask.any(1)).mean()
+
+
+@wrong("sequence-ratio", says="what stands in a gap")
+def up_to_the_last_written(new, old, advantages, mask, low, high):
+    return gspo_loss(new, old, advantages, mask.flip(1).long().cumsum(1).flip(1) > 0, low, high)
+
+
+@wrong("sequence-ratio", says="in only one of old and new")
+def hides_nan_but_not_inf(new, old, advantages, mask, low, high):
+    change_BT = new - old.detach()
+    change_BT = change_BT.masked_fill(change_BT.isnan(), 0.0) * mask
+    ratio_B = (change_BT.sum(1) / mask.sum(1).clamp(min=1)).exp()
+    return -(_objective(ratio_B, advantages, low, high) * mask.any(1)).mean()
 
 
 # ----------------------------------------------------------------------------------------------------------- exact KL
@@ -490,13 +559,68 @@ def softmax_then_log(logits, ref_logits, mask, temperature=1.0, top=None):
     return _kl((logits / temperature).softmax(-1).log(), (ref_logits / temperature).softmax(-1).log(), mask)
 
 
-@wrong("exact-kl", hidden=True)
+@wrong("exact-kl", says="each place has its own")
 def ranks_by_the_first_place(logits, ref_logits, mask, temperature=1.0, top=None):
     if top is None:
         return exact_kl(logits, ref_logits, mask, temperature)
     logp, logq = ((x / temperature).log_softmax(-1) for x in (logits, ref_logits))
     order = logp[0, 0].argsort(descending=True)
     return _kl(_lump(logp[..., order], top), _lump(logq[..., order], top), mask)
+
+
+def _with_rest(logits, ref_logits, mask, temperature, top, rest):
+    """As exact_kl, but the log of the rest is what `rest` makes of its log-probabilities."""
+    if top is None:
+        return exact_kl(logits, ref_logits, mask, temperature)
+    logs = _ranked(logits, ref_logits, temperature, top)
+    return _kl(*(torch.cat((x[..., :top], rest(x[..., top:])), -1) for x in logs), mask)
+
+
+@wrong("exact-kl", says="mean of its tokens' probabilities")
+def mean_probability_of_the_rest(logits, ref_logits, mask, temperature=1.0, top=None):
+    return _with_rest(logits, ref_logits, mask, temperature, top, lambda x: x.exp().mean(-1, keepdim=True).log())
+
+
+@wrong("exact-kl", says="the logarithms of the rest were added up")
+def sum_of_the_rests_logs(logits, ref_logits, mask, temperature=1.0, top=None):
+    return _with_rest(logits, ref_logits, mask, temperature, top, lambda x: x.sum(-1, keepdim=True))
+
+
+@wrong("exact-kl", says="mean of its log-probabilities")
+def mean_of_the_rests_logs(logits, ref_logits, mask, temperature=1.0, top=None):
+    return _with_rest(logits, ref_logits, mask, temperature, top, lambda x: x.mean(-1, keepdim=True))
+
+
+@wrong("exact-kl", says="the rest's probability rounds to 0")
+def log_of_the_rests_sum(logits, ref_logits, mask, temperature=1.0, top=None):
+    return _with_rest(logits, ref_logits, mask, temperature, top, lambda x: x.exp().sum(-1, keepdim=True).log())
+
+
+@wrong("exact-kl", says="one call may ask for both")
+def top_without_temperature(logits, ref_logits, mask, temperature=1.0, top=None):
+    return exact_kl(logits, ref_logits, mask, temperature if top is None else 1.0, top)
+
+
+@wrong("exact-kl", says="were thrown together first")
+def temperature_after_the_rest(logits, ref_logits, mask, temperature=1.0, top=None):
+    if top is None:
+        return exact_kl(logits, ref_logits, mask, temperature)
+    logp, logq = (_lump(x, top) for x in _ranked(logits, ref_logits, 1.0, top))
+    return exact_kl(logp, logq, mask, temperature)
+
+
+@wrong("exact-kl", says="p, the weight in the sum, must not be detached")
+def weight_is_detached(logits, ref_logits, mask, temperature=1.0, top=None):
+    if top is not None:
+        return exact_kl(logits, ref_logits, mask, temperature, top)
+    logp, logq = ((x / temperature).log_softmax(-1) for x in (logits, ref_logits))
+    return (logp.exp().detach() * (logp - logq)).sum(-1)[mask].mean()
+
+
+@wrong("exact-kl", says="its gradient is not")
+def half_a_gradient(logits, ref_logits, mask, temperature=1.0, top=None):
+    right = exact_kl(logits, ref_logits, mask, temperature, top)
+    return (right + right.detach()) / 2
 
 
 # ------------------------------------------------------------------------------------------------------ shaped reward
@@ -624,16 +748,110 @@ def no_blanks_between(text, truth, n_tokens, limit, buffer, bonus):
     return shaped_reward(text, truth, n_tokens, limit, buffer, bonus if "</think><answer>" in text else 0.0)
 
 
-@wrong("shaped-reward", hidden=True)
+@wrong("shaped-reward", says="re.DOTALL")
 def one_line_only(text, truth, n_tokens, limit, buffer, bonus):
     """Without DOTALL the dot stops at the end of a line."""
     return shaped_reward(text, truth, n_tokens, limit, buffer, 0.0 if "\n" in text.strip() else bonus)
 
 
-@wrong("shaped-reward", hidden=True)
+@wrong("shaped-reward", says="<think> stands there twice")
 def forgets_to_count_the_marks(text, truth, n_tokens, limit, buffer, bonus):
     in_form = re.fullmatch(r"\s*<think>.*</think>\s*<answer>.*</answer>\s*", text, re.DOTALL)
     return shaped_reward(text, truth, n_tokens, limit, buffer, 0.0) + (bonus if in_form else 0.0)
+
+
+@wrong("shaped-reward", says="the slope begins at limit - buffer")
+def slope_from_buffer(*args):
+    return _with_length(lambda n, limit, buffer: -min(max(n - buffer, 0) / max(limit - buffer, 1), 1.0))(*args)
+
+
+@wrong("shaped-reward", says="the slope begins at limit - buffer")
+def slope_from_buffer_over_buffer(*args):
+    return _with_length(lambda n, limit, buffer: -max(n - buffer, 0) / max(buffer, 1) if n <= limit else -1.0)(*args)
+
+
+@wrong("shaped-reward", says="divide them by the slope's length")
+def divides_by_the_limit(*args):
+    return _with_length(lambda n, limit, buffer: -max(n - limit + buffer, 0) / limit if n <= limit else -1.0)(*args)
+
+
+@wrong("shaped-reward", says="divide them by the slope's length")
+def divides_by_what_is_free(*args):
+    return _with_length(
+        lambda n, limit, buffer: -max(n - limit + buffer, 0) / max(limit - buffer, 1) if n <= limit else -1.0
+    )(*args)
+
+
+def _with_form(in_form):
+    def reward(text, truth, n_tokens, limit, buffer, bonus):
+        return shaped_reward(text, truth, n_tokens, limit, buffer, 0.0) + (bonus if in_form(text) else 0.0)
+
+    return reward
+
+
+MARKS = ("<think>", "</think>", "<answer>", "</answer>")
+
+
+def _once(text, marks=MARKS):
+    return all(text.count(mark) == 1 for mark in marks)
+
+
+@wrong("shaped-reward", says="blanks are spaces and line ends")
+def only_spaces_are_blanks(*args):
+    pattern = r" *<think>.*</think> *<answer>.*</answer> *"
+    return _with_form(lambda text: _once(text) and re.fullmatch(pattern, text, re.DOTALL))(*args)
+
+
+@wrong("shaped-reward", says="there is text before <think>")
+def searches_for_the_form(*args):
+    pattern = r"<think>.*</think>\s*<answer>.*</answer>\s*$"
+    return _with_form(lambda text: _once(text) and re.search(pattern, text, re.DOTALL))(*args)
+
+
+@wrong("shaped-reward", says="there is text between </think> and <answer>")
+def anything_between(*args):
+    pattern = r"\s*<think>.*</think>.*<answer>.*</answer>\s*"
+    return _with_form(lambda text: _once(text) and re.fullmatch(pattern, text, re.DOTALL))(*args)
+
+
+@wrong("shaped-reward", says="there is text behind </answer>")
+def matches_the_beginning(*args):
+    pattern = r"\s*<think>.*</think>\s*<answer>.*</answer>"
+    return _with_form(lambda text: _once(text) and re.match(pattern, text, re.DOTALL))(*args)
+
+
+@wrong("shaped-reward", says="</think> stands there twice")
+def counts_opening_marks_only(*args):
+    pattern = r"\s*<think>.*</think>\s*<answer>.*</answer>\s*"
+    return _with_form(lambda text: _once(text, MARKS[::2]) and re.fullmatch(pattern, text, re.DOTALL))(*args)
+
+
+def _nothing_else(text):
+    """Only blanks are outside of the two pairs, whatever their order."""
+    rest = re.sub(r"<think>.*</think>", "", text, flags=re.DOTALL)
+    return not re.sub(r"<answer>.*</answer>", "", rest, flags=re.DOTALL).strip()
+
+
+@wrong("shaped-reward", says="the order is swapped")
+def any_order(*args):
+    return _with_form(lambda text: _once(text) and _nothing_else(text))(*args)
+
+
+@wrong("shaped-reward", says="the opening <think> is missing")
+def opening_mark_may_be_missing(*args):
+    pattern = r"(\s*<think>)?.*</think>\s*<answer>.*</answer>\s*"
+
+    def in_form(text):
+        begun = text.lstrip().startswith("<think>") or "<think>" not in text
+        return begun and _once(text, MARKS[1:]) and text.count("<think>") < 2 and re.fullmatch(pattern, text, re.DOTALL)
+
+    return _with_form(in_form)(*args)
+
+
+@wrong("shaped-reward", hidden=True)
+def counts_no_closing_answer_mark(*args):
+    pattern = r"\s*<think>.*</think>\s*<answer>.*</answer>\s*"
+    return _with_form(lambda text: _once(text, MARKS[:3]) and re.fullmatch(pattern, text, re.DOTALL))(*args)
 
 
 # -------------------------------------------------------------------------------------------------------------- holes
@@ -720,6 +938,31 @@ def unfair_ones_too(probes, truths, paid):
 @wrong("holes", hidden=True)
 def half_a_reward_is_a_whole(probes, truths, paid):
     return holes(probes, truths, {name: [x and 1.0 for x in row] for name, row in paid.items()})
+
+
+def _float(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+@wrong("holes", says="compare texts, not numbers")
+def compares_numbers(probes, truths, paid):
+    def right(text, truth):
+        return _right(text, truth) or ("#" in text and _float(text.rpartition("#")[2]) == _float(truth))
+
+    return _holes(probes, truths, paid, right=right)
+
+
+@wrong("holes", says="look up by name")
+def pairs_by_order(probes, truths, paid):
+    return holes(probes, truths, dict(zip(probes, paid.values(), strict=True)))
+
+
+@wrong("holes", says="more than 1e-9 is wanted, not more than 0")
+def more_than_nothing(probes, truths, paid):
+    return {name: unearned for name, unearned in _all_unearned(probes, truths, paid).items() if unearned > 0}
 
 
 # --------------------------------------------------------------------------------------------------------- first hack
@@ -820,7 +1063,7 @@ def zero_for_none(evaluations):
     return 0
 
 
-@wrong("first-hack", hidden=True)
+@wrong("first-hack", says="Each share has its own n")
 def size_of_the_start_for_both(evaluations):
     if not evaluations:
         return None
@@ -828,10 +1071,47 @@ def size_of_the_start_for_both(evaluations):
     return first_hack([e | {"right": e["right"] / e["audited"] * n, "audited": n} for e in evaluations])
 
 
-@wrong("first-hack", hidden=True)
+@wrong("first-hack", says="Not the errors add up")
 def sum_of_two_errors(evaluations):
     """Adds the errors; the variances are what adds up."""
     return _hack(evaluations, noise=lambda v0, v: math.sqrt(v0) + math.sqrt(v))
+
+
+@wrong("first-hack", says="needs enumerate(..., start=1)")
+def counts_from_the_second(evaluations):
+    found = first_hack(evaluations)
+    return None if found is None else found - 1
+
+
+@wrong("first-hack", says="the variance is not divided")
+def variance_of_one_answer(evaluations):
+    shares = [e["right"] / e["audited"] for e in evaluations]
+    for i, (e, p) in enumerate(zip(evaluations, shares, strict=True)):
+        noise = math.sqrt(shares[0] * (1 - shares[0]) + p * (1 - p))
+        if e["paid"] > evaluations[0]["paid"] and shares[0] - p > 2 * noise:
+            return i
+    return None
+
+
+@wrong("first-hack", says="nothing came back")
+def returns_nothing(evaluations):
+    first_hack(evaluations)
+
+
+@wrong("first-hack", says="compare shares, not counts")
+def counts_for_shares(evaluations):
+    found = [i for i, e in enumerate(evaluations) if e["right"] < evaluations[0]["right"]]
+    return next((i for i in found if evaluations[i]["paid"] > evaluations[0]["paid"]), None)
+
+
+@wrong("first-hack", says="5: the variance is the mean of the two")
+def mean_of_the_variances(evaluations):
+    return _hack(evaluations, noise=lambda v0, v: math.sqrt((v0 + v) / 2))
+
+
+@wrong("first-hack", says="a fall of 0 is not MORE than twice 0")
+def twice_the_error_is_enough(evaluations):
+    return _hack(evaluations, noise=lambda v0, v: math.sqrt(v0 + v) - 1e-12)
 
 
 # --------------------------------------------------------------------------------------------------------------- LoRA
@@ -945,7 +1225,7 @@ class AllTheTime(ManyLoRA):
         return x_BTD @ self.weight_ND.T + self.scale * change
 
 
-@wrong("lora", says="adapters 1, 3 and 4 are used")
+@wrong("lora", says="adapters 0, 1, 3 and 4 are used")
 class AlwaysTheLast(ManyLoRA):
     def forward(self, x_BTD, task_B):
         return super().forward(x_BTD, torch.full_like(task_B, len(self.A_KrD) - 1))
@@ -993,7 +1273,46 @@ class TheFirstRowsTask(ManyLoRA):
         return super().forward(x_BTD, task_B)
 
 
-@wrong("lora", hidden=True)
+@wrong("lora", says="49: the factor is alpha * r")
+class AlphaTimesRank(ManyLoRA):
+    def __init__(self, weight_ND, K, r, alpha):
+        super().__init__(weight_ND, K, r, alpha * r * r)
+
+
+@wrong("lora", says="no longer asks for a gradient")
+class FreezesWhatWasHandedIn(ManyLoRA):
+    def __init__(self, weight_ND, *args):
+        super().__init__(weight_ND.requires_grad_(False), *args)
+
+
+@wrong("lora", says="-1 took adapter 0")
+class MinusOneIsZero(ManyLoRA):
+    def forward(self, x_BTD, task_B):
+        return super().forward(x_BTD, task_B.clamp(min=0))
+
+
+@wrong("lora", says="no gradient flows to x")
+class DetachesX(ManyLoRA):
+    def forward(self, x_BTD, task_B):
+        return super().forward(x_BTD.detach(), task_B)
+
+
+@wrong("lora", says="through the adapter only")
+class NoGradientThroughW(ManyLoRA):
+    def forward(self, x_BTD, task_B):
+        with torch.no_grad():
+            base_BTN = x_BTD @ self.weight_ND.T
+        return super().forward(x_BTD, task_B) - x_BTD @ self.weight_ND.T + base_BTN
+
+
+@wrong("lora", says="through W only")
+class NoGradientThroughTheAdapter(ManyLoRA):
+    def forward(self, x_BTD, task_B):
+        base_BTN = x_BTD @ self.weight_ND.T
+        return super().forward(x_BTD.detach(), task_B) - base_BTN.detach() + base_BTN
+
+
+@wrong("lora", says="adapter 0 is never used")
 class AdapterZeroIsNone(ManyLoRA):
     """`if task` where `task >= 0` was meant."""
 
