@@ -45,8 +45,8 @@ for sample in sample_texts(model, tokenizer, [problem.prompt], n_samples=8, max_
     print(f"{sample.text:16} {sample.n_tokens:>2} tokens  {'right' if task.reward(problem, sample.text) else 'wrong'}")
 
 # %% [markdown]
-# Some answers come at once. Some write five digits first: the last digit of every intermediate result. And a few write `w`
-# (read it as "wait") and go through it all a second time. What stands before `#` is the model's **thinking**. Nobody forces it: the
+# Some answers come at once. Some write five digits first: the last digit of every intermediate result. And some write `w`
+# (read it as "wait"), before the first digit or after the last, and then go on with more care: in its examples one step in fifty is wrong there. What stands before `#` is the model's **thinking**. Nobody forces it: the
 # model learned from examples that were written by somebody in a hurry, half of them without any thinking, and with one
 # wrong step in ten.
 #
@@ -102,9 +102,9 @@ print("your guess:", guess_direct, guess_thinking)
 
 # %% [markdown]
 # An answer that comes at once is as good as a guess among ten digits. The same weights, given five more tokens, are right more often
-# than not (five steps, each right nine times in ten: 0.9^5 = 59 %), and those that take a second look four times in five.
+# than not (five steps, each right nine times in ten: 0.9^5 = 59 %), and those with a `w` four times in five.
 #
-# Why can it not answer at once? Six digits have to be added one after another, and a transformer does a fixed amount of work per token:
+# Why can it not answer at once? A likely reason: six digits have to be added one after another, and a transformer does a fixed amount of work per token:
 # here two layers. Each written digit lets it do one more step, and reads the previous one from its own text.
 #
 # But perhaps those problems are easier about which the model thinks? Then the table compares unlike things. So let us take the choice away from it.
@@ -202,7 +202,7 @@ print("your guess:", guess_shape)
 # half of them never begin to think, and a limit does not make them.
 #
 # **Wait:** one forced "w" makes *every* answer think, and nearly doubles the accuracy for twice the tokens. The second
-# one ruins it. The model has seen one "w" in an example at most; after two it does not know how to go on. Extending a thought works as
+# one ruins it. The model has seen one "w" in an example at most; after two it probably does not know how to go on. Extending a thought works as
 # far as the model has met such thoughts, and no further.
 #
 # ### The control: tokens without content
@@ -237,10 +237,10 @@ print(f"made to 'wait' once by ';' in place of 'w'  {accuracy:.1%} right, {token
 
 # %% [markdown]
 # The content is what counts. Right thoughts make the answer right, written by whomever; the thoughts of another problem, or digits by lot, are as bad
-# as none, although they are as long. And a "wait" that means nothing to the model does nothing for it.
+# as none, although they are as long. And a "wait" that means nothing to the model is worse than none: 10 % instead of 37 %.
 #
-# This also answers the worry above: given the right thoughts it is right on all problems alike, so the ones that it thinks
-# about are not the easy ones.
+# The worry above is answered by the forced wait: made to think on *every* problem the model is right in 70 %; when it chose by itself to think, in 68 % (the two lower rows of
+# the first table together). So it does not pick the easy ones.
 #
 # ## 4 · Many samples and a vote
 #
@@ -317,7 +317,7 @@ print(text_table(["answers in the vote", "as they come", "all forced at once"],
 print("your guess:", guess_vote, guess_hasty_vote)
 
 # %% [markdown]
-# Two answers are no better than one: they agree, or they tie. From four on the vote climbs, and from 32 on there is nothing left to gain. It
+# Two answers are no better than one: they agree, or they tie. From four on the vote climbs, and from 32 on there is almost nothing left to gain. It
 # works because the wrong answers are spread over nine digits, while the right ones meet in one. **The control stays at chance**, with 64 answers as with
 # one: a vote finds what the model is most often right about; where there is nothing, it finds nothing. (With 400 problems the figures of
 # the right column are uncertain by 1.5 points each.)
@@ -442,7 +442,7 @@ print(text_table(["answers", *best, "pass_at_k, the formula"],
                  [[n, *(f"{curve[n]:.1%}" for curve in best.values()), f"{exact[n]:.1%}"] for n in sizes]))  # fmt: skip
 
 # %% [markdown]
-# The formula agrees with subsets drawn by lot. And the model's own probability is nearly as good a chooser as the verifier: a digit
+# The formula agrees with subsets drawn by lot. And the model's own probability is a good chooser: ten points behind the verifier with four answers, five with eight, none from 32 on. A digit
 # that is guessed among ten has a low probability, and a careful step a high one. Per token is better than in all, which
 # prefers short answers, that is, guesses. Do not expect this much from a language model, which may be quite sure of its
 # mistakes; this one was made from examples in which the right step is always the most frequent.
@@ -478,15 +478,15 @@ for name, points in lines.items():
 print(text_table(["method", "with fewest tokens", "best", "at tokens", "98 % of its best from"], rows))
 
 # %% [markdown]
-# Read it from left to right. Too little thinking is worth nothing at any price (cut short). For a dozen tokens the best you can do without a verifier
-# is to make the model wait once. A vote gets past that at about fifty tokens, and everything has arrived at the top by four hundred: **more samples stop helping** when the
+# Read it from left to right. Fewer than five tokens of thinking are worth nothing (cut short). For a dozen tokens the best you can do without a verifier
+# is to make the model wait once. Own probability gets past that at 25 tokens, a vote at fifty, and all three are at the top by four hundred: **more samples stop helping** when the
 # right answer leads on every problem. The dashed control shows what is *not* bought by tokens: without thinking 64 times as many of them change nothing.
 #
 # ## 8 · Where the vote fails: a task with many right answers
 #
 # In **countdown** you get three numbers and a target, `3,7,2:13=`, and have to write an expression that uses each number
-# once and gives the target. To check one takes a moment and needs no key. To find one takes search. A second small model
-# tries an expression, works it out, marks it `!` if it hits and `?` if not, and soon gives up.
+# once and gives the target. To check one takes a moment and needs no key. To find one takes search. A second small model, as careless
+# as the first, sometimes answers at once; otherwise it tries an expression or two and marks each `!` (a hit) or `?` (a miss). Its sums and marks are not reliable.
 #
 # **Guess first:** which of vote and verifier helps more here?
 
@@ -529,7 +529,7 @@ print("your guess:", guess_countdown)
 
 # %% [markdown]
 # The vote gains a few points in 64 answers; the verifier goes from one in eight to nearly all. Right answers are many different texts here,
-# `(3+7)-2` and `(7+3)-2` and more, so they do not meet in one, and neither do the wrong ones: there is nothing to count. And this
+# `7+(3*2)` and `(2*3)+7` and more, so they do not meet in one, and neither do the wrong ones: there is nothing to count. And this
 # verifier is a method, not a bound: it needs no key, since an expression is checked by working it out. Whether to vote or to
 # verify is a question about the task: does the truth have one name, and is checking cheaper than finding?
 #

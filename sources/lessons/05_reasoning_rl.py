@@ -216,7 +216,7 @@ print(f"\nin the batch above {has_signal(rewards_PG).float().mean():.0%} of the 
 #
 # ## 3 · Several updates from one batch: ratio and clipping
 #
-# Writing answers is the expensive part, so one wants more than one update from a batch. After the first update the policy is no longer
+# For a large model writing answers is the expensive part (in our small run it is about half of the time), so one wants more than one update from a batch. After the first update the policy is no longer
 # the one that wrote the answers. The correction is the **ratio** of the new probability of a token to the old one. And since the batch says
 # less and less about a policy that has moved away, the objective of PPO (arXiv 1707.06347) stops paying once a token has moved far enough: it is
 # **clipped**. DAPO gives it more room upwards (0.28) than downwards (0.2), so that rare tokens can become common.
@@ -300,8 +300,8 @@ for name, values_BT in (("exact", exact_BT), ("k1", kl_k1(logprobs_BT, ref_logpr
 print(text_table(["KL per token, nats", "mean", "spread", "smallest"], rows))
 
 # %% [markdown]
-# Both estimates have the right mean, within their noise: they need nothing but the probability of the written tokens. k1 is often negative
-# for a single token; k3 never is. In the loss GRPO uses k3, times a small weight. Our runs take none (`kl_weight=0`), as DAPO and Dr. GRPO do:
+# Both estimates come close to the exact mean and need nothing but the probability of the written tokens. k1 is often negative
+# for a single token; k3 never is. k3 is the less noisy one while the two models are close; here they are far apart already, and its spread is twice that of k1. In the loss GRPO uses k3, times a small weight. Our runs take none (`kl_weight=0`), as DAPO and Dr. GRPO do:
 # the reward is exact here, and there is nothing else to forget.
 #
 # ## 5 · From tokens to one number, and the whole loss
@@ -494,14 +494,15 @@ for field, name in (("accuracy", "right at temperature 1, %"), ("greedy", "right
 print("your guess:", guess_controls)
 
 # %% [markdown]
-# * **Right answer**: accuracy rises by more than fifty points, and so does the length: thinking pays. Forced direct stays at a guess among ten, from the first step
+# * **Right answer**: accuracy rises from 40 to 98 %. The length first grows to about ten tokens, and falls back to about eight, one full thought, in four seeds of five: the second look is dropped when
+#   it is no longer needed. Forced direct stays at a guess among ten, from the first step
 #   to the last. So the gain is made *by* the thinking, and not beside it.
-# * **Random**: nothing is gained, and much is lost. The coin pushes the weights in directions that mean nothing, and skills fall apart. It is no harmless control.
-# * **Length**: longer alone buys something. Greedy accuracy jumps to nearly 100 %, because whoever is made to think, thinks well: the base could do it all along. Sampled accuracy gains
+# * **Random**: sampled accuracy falls in all five seeds, to 13 % in the mean; greedy accuracy wanders (7 to 36 % at the end). It is no harmless control.
+# * **Length**: longer alone buys something. Greedy accuracy is 100 % after ten steps and ends between 84 and 99: whoever is made to think, thinks well; the base could do it all along. Sampled accuracy gains
 #   far less and then falls back: nobody pays for a *right* digit, so the careless steps stay, and padding is as good as thought.
 # * **Leaky verifier**: see section 10.
 #
-# The order matters for what you claim. "It thinks longer and is better" would be true of the length reward as well, for a while.
+# Two of the three end above their start: length (59 %) and leaky verifier (53 %, but 23 in one seed). "It thinks longer and is better" is true of them as well.
 #
 # ### Five other starts
 #
@@ -517,8 +518,8 @@ for (part, _, seed), run in runs.items():
 print(text_table(["base", "right before", "right after", "pass@8 before", "tokens before", "tokens after"], rows))
 
 # %% [markdown]
-# Where the base can work out a chain now and then, RL makes it do so always. Where it cannot (right in little more than one
-# answer of ten, which is luck), the same sixty steps with the same exact verifier leave it where it was, or nearly. **RL needs a base that is
+# Where the base can work out a chain now and then, RL makes it do so always. Base 3 is at luck, one in ten, and stays there. Base 1 is
+# just above luck: it learns to write nearly twice as much, and gains three points. **RL needs a base that is
 # right sometimes, for a reason.** Whether a base gets there within its 1,600 steps of training is a matter of its random start.
 #
 # ## 7 · Did it learn, or did it choose?
@@ -568,7 +569,7 @@ train_grpo(
 print("\nyour guess:", guess_seven)
 
 # %% [markdown]
-# Nothing, in a hundred steps. One answer in ten is paid by luck, and luck cannot be repeated: what RL makes likelier is whatever stood there. pass@8 of fifty-odd percent is
+# No accuracy, in a hundred steps; only shorter answers, since thinking was not paid. One answer in ten is paid by luck, and a lucky answer to one problem says nothing about the next. pass@8 of fifty-odd percent is
 # what eight guesses among ten digits give (1 - 0.9^8 = 57 %): **a high pass@k need not mean a skill**, if the answer can be guessed. Here RL does not extend anything, for there is nothing to choose from.
 #
 # Second, **countdown** (lesson 04): three numbers and a target, and an expression is asked for. Here only **hard** targets count, which at most
@@ -598,10 +599,10 @@ for prompt, answer in search_runs[0]["history"].evaluations[-1].examples:
     print("after RL:", prompt, answer)
 
 # %% [markdown]
-# As found: one answer is right about twice as often as before or more, and up to eight answers all trained models are clearly ahead. Between sixteen and thirty-two the curves **cross**.
+# As found: one answer is right about twice as often as before or more, and up to eight answers all trained models are clearly ahead. Around sixteen the curves **cross**.
 # From there on the *base* solves more, since random tries sooner or later go everywhere, while a trained model goes where it was paid; with 256 tries two of three trained models solve
 # fewer problems than the base, and the third as many. They write about twice as much: more tries in one answer. So here, too, RL mostly sharpened, and paid for it with variety. A single problem of the
-# 100 was missed by the base in 256 tries and is solved after RL: too few to call it an extension.
+# 100 was missed by the base in 256 tries and is solved after RL: too few to call it an extension. The three answers printed last are wrong, with false sums and a false `!`: more tries does not mean careful ones.
 #
 # The same crossing was reported for language models (Yue and others, section 13). What this says is limited to 150 steps of one recipe; it does not say that RL never can.
 #
@@ -653,9 +654,10 @@ print("your guess:", guess_order)
 #   guesses included.
 # * **Distillation** from the RL model equals it, at the same compute on the student's side, in one go. It needs the teacher, which cost as much again.
 # * **Worked examples without error** are as good as anything. If somebody can write them, RL is a detour. For most tasks worth the trouble nobody can.
-# * All curves meet at the top from sixteen answers on, except where nothing was learned. No method extended anything here: there was nothing left to extend.
+# * One thing is not as it says: examples longer than a training row of 24 tokens, those with two full looks, were left out in all rows, so "more of the same" lacks them.
+# * All curves meet at the top from sixteen answers on. No method extended anything here: there was nothing left to extend.
 #
-# This is DeepSeek's finding in small (section 13): a small model learns faster from a strong one's answers than by its own reinforcement.
+# DeepSeek found distillation clearly better than RL at 32 billion parameters (72.6 against 47.0, section 13). Our task is too easy to show that: both reach 98 %.
 #
 # ## 10 · A verifier with a hole
 #
@@ -682,8 +684,8 @@ print("your guess:", guess_hack)
 
 # %% [markdown]
 # The pay goes to 99 %. What is truly right rises with it at first, for thinking brings the digit into the text. Then, while the pay goes on rising, the truth **falls**, in the five
-# recorded seeds by 17 to 49 points. Look at the last answers: more digits than it needs, and behind `#` often **nothing**. The right digit stands in the thought already; whoever is paid for that need not answer, and every
-# further digit is one more chance. In a longer run (140 steps, seed 0) the truth wandered
+# recorded seeds by 17 to 49 points from its best to its lowest later value; in two it then rises again. Look at the last answers here: more digits than it needs, and behind `#` **nothing** (other seeds answer a wrong digit). The right digit stands in the thought already; whoever is paid for that need not answer, and every
+# further digit is one more chance. In a longer run (140 steps, seed 0, two CPU cores, 2026-11-25) the truth wandered
 # back to 90 % by itself; nothing in this reward prefers right to wrong, so it goes where chance takes it.
 #
 # How would you notice without the true verifier? The pay alone looks like success. Three signs: reward and an **audited sample** go apart, answers lengthen without
@@ -774,13 +776,14 @@ print("your guess:", guess_general)
 # What each stage bought, as measured:
 #
 # * **Mathematics first** brings nearly everything on chains, in both recipes, and nothing on the other task: still a guess among ten.
-# * **QwQ's second stage**, twenty steps on everything, keeps the chains and brings the other task from a tenth to about a quarter (in one seed a sixth). A few steps from nothing do not go far: there is little to choose from.
+# * **QwQ's second stage**, twenty steps on everything, costs the chains one or two points and brings the other task from a tenth to about a quarter (in one seed a sixth). A few steps from nothing do not go far: there is little to choose from.
 # * **R1-Zero** is QwQ's first stage by another name. In four seeds of five it is readable here, in one a third of the thoughts keep their "w"; nobody
 #   paid for either. In R1 languages were mixed.
-# * **R1's cold start** makes nearly every answer a readable thought after a handful of examples, and the second stage makes them right.
+# * **R1's cold start** makes nearly every answer a readable thought after 1,000 examples (chains 39 to 59 %), and the second stage makes them right.
 # * **R1's third stage** is the one that pays for breadth: learning from chosen answers of its own, and from worked examples of the rest, on the *base*. The fourth has little left to do here.
 #
-# The comparison is unfair to QwQ's recipe in one point: R1's third stage was *given* right answers to the other task. Nobody outside knows what QwQ's makers gave.
+# The comparison is unfair to QwQ's recipe: its cold-start checkpoint is the bare base here, it gets fewer steps, and R1's third stage was *given* right answers to the other task. Nobody outside knows
+# what QwQ's makers gave.
 #
 # ## 12 · The same code on a real language model
 #
@@ -813,8 +816,8 @@ print(text_table(["GiB, 8 prompts x 8 answers of 48 tokens", "weights", "gradien
 
 # %% [markdown]
 # These are counts, not measurements: no GPU was at hand when this lesson was made. On two CPU cores a step of SmolLM2 takes half a minute, and it
-# is a poor student: of its answers to chains of two numbers about 2 % are right (2026-11-25), so three groups in four are silent. Section 2 said what
-# that means. TinyZero found the same of Qwen2.5-0.5B on countdown. For several GPUs, `python -m racecourse.reasoning.train_trl`
+# is a poor student: of its answers to chains of two numbers about 2 % are right (2026-11-25), so nearly all groups are silent. Section 2 said what
+# that means. TinyZero reports that Qwen2.5-0.5B did not learn countdown. For several GPUs, `python -m racecourse.reasoning.train_trl`
 # runs the same tasks and rewards through TRL's trainer under Accelerate.
 
 # %% [markdown]
