@@ -562,7 +562,7 @@ if not session.quick:
 #
 # * One model of 224,000 parameters, on a task where thinking has one fixed form. A language model chooses among many, and its wrong
 #   answers are less evenly spread, which is bad for a vote.
-# * The model was shown `w` in its examples. A model that never saw anything after "wait" gains nothing from it: the control
+# * The model was shown `w` in its examples. A model that never met its "wait" only loses by it: the control
 #   with `;` shows how little the token alone does.
 # * Tokens are counted, not seconds. Sixty-four answers side by side take less time than one answer of the same total length, since
 #   decoding waits for memory (lesson 06).

@@ -684,8 +684,8 @@ print("your guess:", guess_hack)
 
 # %% [markdown]
 # The pay goes to 99 %. What is truly right rises with it at first, for thinking brings the digit into the text. Then, while the pay goes on rising, the truth **falls**, in the five
-# recorded seeds by 17 to 49 points from its best to its lowest later value; in two it then rises again. Look at the last answers here: more digits than it needs, and behind `#` **nothing** (other seeds answer a wrong digit). The right digit stands in the thought already; whoever is paid for that need not answer, and every
-# further digit is one more chance. In a longer run (140 steps, seed 0, two CPU cores, 2026-11-25) the truth wandered
+# recorded seeds by 17 to 49 points from its best to its lowest later value; in two it then rises again. Look at the last answers here: more digits than it needs, and behind `#` **nothing** (not in every seed). The right digit stands in the thought already; whoever is paid for that need not answer, and every
+# further digit is one more chance. In a longer run (140 steps, seed 0, one CPU thread, 2026-11-25) the truth wandered
 # back to 90 % by itself; nothing in this reward prefers right to wrong, so it goes where chance takes it.
 #
 # How would you notice without the true verifier? The pay alone looks like success. Three signs: reward and an **audited sample** go apart, answers lengthen without
