@@ -4,14 +4,13 @@ import itertools
 import math
 import re
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 import torch
 from torch import nn
 
+from conftest import trl_loss
 from racecourse.grading.integrity import python_of
 from racecourse.reasoning.grpo import kl_k1, kl_k3
 from wrong_answers import Assignment
@@ -84,29 +83,14 @@ def test_what_was_written_is_what_a_regular_expression_finds(drop: bool) -> None
 
 
 def test_sequence_loss_and_its_gradient_are_trls() -> None:
-    trainer_class = pytest.importorskip("trl").GRPOTrainer
     torch.manual_seed(2)
     logprobs = -torch.rand(40, 5, requires_grad=True) * 3
     logprobs.retain_grad()
     old, advantages = logprobs.detach() + 0.4 * torch.randn(40, 5), torch.randn(40)
     mask = torch.arange(5) < torch.tensor([5, 1, 0, 4, 2, 5, 3, 3] * 5)[:, None]
-    trainer = MagicMock()
-    trainer.configure_mock(
-        _get_per_token_logps_and_entropies=lambda *_, **__: (logprobs, torch.zeros(40, 5), None),
-        aux_loss_enabled=False, top_entropy_quantile=1.0, off_policy_mask_threshold=None,
-        importance_sampling_level="sequence", beta=0.0,
-        loss_type="grpo", epsilon_low=0.1, epsilon_high=0.15, use_vllm=False, _entropy_bonus_enabled=False,
-        max_completion_length=9, current_gradient_accumulation_steps=1,
-    )  # fmt: skip
-    trainer.args = SimpleNamespace(use_bias_correction_kl=False, delta=None, steps_per_generation=1)
-    trainer.accelerator.num_processes = 1
-    trainer.accelerator.gather = lambda tensor: tensor
-    inputs = {
-        "prompt_ids": torch.zeros(40, 2), "prompt_mask": torch.ones(40, 2), "completion_ids": torch.zeros(40, 5),
-        "completion_mask": mask.int(), "advantages": advantages, "old_per_token_logps": old,
-        "num_items_in_batch": mask.sum(),
-    }  # fmt: skip
-    theirs = trainer_class._compute_loss(trainer, None, inputs)
+    theirs = trl_loss(
+        logprobs, old, advantages, mask, epsilon_low=0.1, epsilon_high=0.15, importance_sampling_level="sequence"
+    )
     ours = answer("gspo_loss")(logprobs, old, advantages, mask, 0.1, 0.15)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
     gradients = [torch.autograd.grad(loss, logprobs, retain_graph=True)[0] for loss in (ours, theirs)]

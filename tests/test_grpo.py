@@ -2,12 +2,11 @@
 
 import copy
 import math
-from types import SimpleNamespace
-from unittest.mock import MagicMock
 
 import pytest
 import torch
 
+from conftest import trl_loss
 from racecourse.models import ModelConfig, Transformer
 from racecourse.models.hf_weights import to_hf
 from racecourse.models.lora import add_lora
@@ -160,29 +159,16 @@ def test_the_loss_by_hand():
 )
 @pytest.mark.parametrize("kl_weight", [0.0, 0.04])
 def test_loss_and_gradient_are_trls(normalise, loss_type, kl_weight):
-    trainer_class = pytest.importorskip("trl").GRPOTrainer
     torch.manual_seed(1)
     logprobs = -torch.rand(6, 5, requires_grad=True) * 3
     logprobs.retain_grad()
     old, reference = logprobs.detach() + 0.4 * torch.randn(6, 5), logprobs.detach() + 0.3 * torch.randn(6, 5)
     advantages = torch.randn(6)
     mask = torch.arange(5) < T([5, 1, 3, 4, 2, 5])[:, None]
-    trainer = MagicMock()
-    trainer.configure_mock(
-        _get_per_token_logps_and_entropies=lambda *_, **__: (logprobs, torch.zeros(6, 5), None), aux_loss_enabled=False,
-        top_entropy_quantile=1.0, off_policy_mask_threshold=None, importance_sampling_level="token", beta=kl_weight,
-        loss_type=loss_type, epsilon_low=0.2, epsilon_high=0.28, use_vllm=False, _entropy_bonus_enabled=False,
-        max_completion_length=9, current_gradient_accumulation_steps=1,
+    theirs = trl_loss(
+        logprobs, old, advantages, mask, ref_logprobs=reference, beta=kl_weight, loss_type=loss_type, epsilon_high=0.28,
+        importance_sampling_level="token",
     )  # fmt: skip
-    trainer.args = SimpleNamespace(use_bias_correction_kl=False, delta=None, steps_per_generation=1)
-    trainer.accelerator.num_processes = 1
-    trainer.accelerator.gather = lambda tensor: tensor
-    inputs = {
-        "prompt_ids": torch.zeros(6, 2), "prompt_mask": torch.ones(6, 2), "completion_ids": torch.zeros(6, 5),
-        "completion_mask": mask.int(), "advantages": advantages, "old_per_token_logps": old,
-        "ref_per_token_logps": reference, "num_items_in_batch": mask.sum(),
-    }  # fmt: skip
-    theirs = trainer_class._compute_loss(trainer, None, inputs)
     ours = grpo_loss(
         logprobs, old, advantages, mask, ref_logprobs_BT=reference, clip_low=0.2, clip_high=0.28, kl_weight=kl_weight,
         normalise=normalise, max_tokens=9,

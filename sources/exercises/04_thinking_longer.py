@@ -26,7 +26,7 @@ from racecourse.learn.hints import hint
 #
 # pass@k asks whether **one** of k answers is right. Whoever hands work to an agent asks for more: that at least `m` of `k`
 # answers are right; with `m = k`, that all are. Of `n_samples` answers to a problem, `n_correct` were right. `k` different ones of them are taken
-# by lot. Write `at_least`: how likely are `m` or more of the `k` right?
+# at random. Write `at_least`: how likely are `m` or more of the `k` right?
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -115,7 +115,7 @@ for k in (1, 2, 4, 8, 16):
 # ## 2 · The best of k rewards  (difficulty 3 of 5 · 15 minutes · 13 points)
 #
 # Not every verifier says yes or no. A program may pass 7 of 10 tests; a reward may be any number. n answers were drawn and their rewards
-# are known. Take `k` different ones by lot and keep the best. Write `expected_best`: the mean of the best reward over **all** ways
+# are known. Take `k` different ones at random and keep the best. Write `expected_best`: the mean of the best reward over **all** ways
 # to choose k of the n.
 #
 # | in | | out | |
@@ -205,7 +205,7 @@ assert abs(out - expected) < 1e-9, f"20 ones among 300, k = 30: this is pass@30,
 #
 # Answers need not count the same: one that a reward model likes better, or that the model was surer of, may get a larger
 # weight. Write `weighted_vote`. An answer's total is the sum of the weights of those that gave it. The largest total wins. If several
-# answers share the largest total, one of them is taken by lot. Say how likely each answer is to be taken.
+# answers share the largest total, one of them is taken at random. Say how likely each answer is to be taken.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -288,7 +288,7 @@ for answers, weights, expected in [
 # %% [markdown] nbgrader={"grade": false, "grade_id": "vote-of-k-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 4 · What a vote of k is worth  (difficulty 3 of 5 · 15 minutes · 13 points)
 #
-# You have n answers of a model to one problem and want to know how good a plain vote among `k` of them is. The lesson drew subsets by lot and
+# You have n answers of a model to one problem and want to know how good a plain vote among `k` of them is. The lesson drew subsets at random and
 # averaged, which leaves noise. With few answers it can be done exactly. Write `vote_of_k`: the accuracy of a vote among k different answers, the mean over **all**
 # ways to choose them.
 #
@@ -299,7 +299,7 @@ for answers, weights, expected in [
 # | `k` | int, `1 <= k <= n` | | |
 #
 # The *leaders* of a choice are the answers that are given most often in it; more than half is not needed. A vote that the truth leads alone counts 1. If it
-# shares the lead with others, one of the leaders is taken by lot: it counts a half with one other leader, a third with two. Those that abstain can be chosen too;
+# shares the lead with others, one of the leaders is taken at random: it counts a half with one other leader, a third with two. Those that abstain can be chosen too;
 # they give no vote. If all of a choice abstain, it counts 0.
 #
 # Worked example: answers `["4", "4", "7", "7", "7"]`, truth `"4"`, `k = 2`. Of ten pairs one is 4 and 4 (counts 1), six are 4

@@ -1258,7 +1258,7 @@ for what, n in (("all of them", 32_763_876_352), ("one adapter", n_trained)):
 # If every answer were right with probability 0.35, pass@8 would be 1 - 0.65^8 = 0.968, just what was measured: the base can solve nearly every problem, about equally well, and fails by how it chooses
 # and not by what it can do. So the step from 0.35 to 0.95 says first of all that RL made likelier what the base wrote now and then. If the two curves meet at large k, everything that
 # is solved afterwards could be found in samples of the base: RL moved probability, which is useful, since nobody wants to pick among 64 answers. But with ten possible
-# answers luck does much of the work: digits by lot have pass@8 = 1 - 0.9^8 = 0.57 and pass@64 = 0.999, so here a meeting at large k says hardly anything; the thoughts would have to be read, or
+# answers luck does much of the work: random digits have pass@8 = 1 - 0.9^8 = 0.57 and pass@64 = 0.999, so here a meeting at large k says hardly anything; the thoughts would have to be read, or
 # a task taken whose answers cannot be guessed. To decide, I would collect held-out problems that the base does not solve in 256 samples, with answers that are hard to guess, and count how many
 # the trained model solves in a few; beside it I would train the base on its own right answers at equal compute, which can teach it nothing that it does not write itself. The random reward is the control: same steps, same prompts, same updates, but a coin pays. If
 # accuracy stays near 0.35, the gain came from the verifier's information; if it rises as well, part of the gain has another cause, such as the training itself sharpening habits or a form that is kept more often, and the claim

@@ -62,8 +62,8 @@ def reduce_loss(
     """One number of all tokens' losses; only tokens that the model wrote itself count.
 
     "sequence" is the mean over each row, then over rows (GRPO): a token of a long answer counts less. "token" is the
-    mean over all tokens (DAPO): a long answer counts more. "constant" divides every row's sum by `max_tokens` (Dr.
-    GRPO): neither does.
+    mean over all tokens of the batch (DAPO): all count alike, in a batch of long answers less. "constant" divides every
+    row's sum by `max_tokens` (Dr. GRPO): all count alike, in every batch.
 
     Raises:
         ValueError: an unknown choice, or "constant" without `max_tokens`.
@@ -86,7 +86,7 @@ def reinforce_loss(
     """Minus the return times the log-probability of the whole row, the mean over rows (Williams 1992).
 
     Its gradient is the policy gradient. Any number that does not depend on the row's own tokens may be subtracted from
-    its return (a baseline): the gradient's mean stays the same, its noise shrinks.
+    its return (a baseline): the gradient's mean stays the same, and with a good one its noise shrinks.
     """
     return -(returns_B * (logprobs_BT * mask_BT).sum(1)).mean()
 
@@ -97,7 +97,7 @@ def kl_k1(logprobs_BT: Float[Tensor, "B T"], ref_logprobs_BT: Float[Tensor, "B T
 
 
 def kl_k3(logprobs_BT: Float[Tensor, "B T"], ref_logprobs_BT: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-    """ref / p - 1 - log(ref / p): the same mean under p, never negative, and mostly less noise (Schulman 2020)."""
+    """ref / p - 1 - log(ref / p): the same mean under p, never negative, less noise near the reference (Schulman)."""
     log_ratio_BT = ref_logprobs_BT - logprobs_BT
     return log_ratio_BT.exp() - 1 - log_ratio_BT
 

@@ -143,7 +143,8 @@ def spend(
     started, model = time.perf_counter(), copy.deepcopy(base)
     if method == "base":
         return model, measure_policy(method, model, tokenizer, 0.0, 0.0, 0)
-    forward, row = flops_per_token(base.config, context=12), 24
+    forward = flops_per_token(base.config, context=12)
+    row = 12 + 16  # a prompt and the longest answer
     spent = 0.0
     if method == "more of the same":
         traces = chain_traces(20_000, split="train", seed=seed + 1)
@@ -163,7 +164,6 @@ def spend(
         spent = forward * (read + sum(sample.n_tokens for samples in drawn for sample in samples))
     else:
         raise ValueError(f"method={method!r}: use one of {', '.join(METHODS[:-1])}")
-    traces = [trace for trace in traces if len(trace.prompt + trace.completion) < row]
     tokens = sum(len(trace.prompt + trace.completion) + 1 for trace in traces) / len(traces)
     batch_size = 256
     n_steps = int((budget - spent) / (3 * forward * tokens * batch_size))

@@ -61,7 +61,7 @@ def majority_vote(answers: Sequence[Hashable | None]) -> Vote:
 def vote_accuracy(answers: Sequence[Hashable | None], truth: Hashable) -> float:
     """1 if the vote is won by the truth, a half if it shares the lead with one other, and so on.
 
-    This is what drawing one of the winners by lot gets on average.
+    This is what a random choice among the winners gets on average.
     """
     winners = majority_vote(answers).winners
     return 1 / len(winners) if truth in winners else 0.0

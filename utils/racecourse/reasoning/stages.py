@@ -97,7 +97,7 @@ def qwq(base: Transformer, tokenizer: Tokenizer, *, seed: int = 0, n_steps: int 
     The second, on all kinds of tasks, takes "a small amount of steps": a third of the first here.
     """
     line = _Line("QwQ", tokenizer)
-    line.add("cold-start checkpoint", lambda: base)
+    line.add("base, in place of the cold-start checkpoint", lambda: base)
     math = line.add("1 RL, mathematics", lambda: reinforced(base, tokenizer, CHAINS, n_steps, seed))
     line.add("2 RL, everything", lambda: reinforced(math, tokenizer, BOTH, max(1, n_steps // 3), seed + 1))
     return line.standings
