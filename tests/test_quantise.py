@@ -1,5 +1,6 @@
 """int8 weights and packed weights: against a plain loop, against the dequantised product, on whole models."""
 
+import copy
 import json
 import math
 import subprocess
@@ -12,7 +13,16 @@ from torch import nn
 
 from racecourse.models import KVCache, ModelConfig, Transformer
 from racecourse.models.pack import PackedLinear, pack
-from racecourse.models.quantise import Int8Linear, dequantise_rows, quantise, quantise_rows, weight_bytes
+from racecourse.models.quantise import (
+    Int4Linear,
+    Int8Linear,
+    dequantise_groups,
+    dequantise_rows,
+    quantise,
+    quantise_groups,
+    quantise_rows,
+    weight_bytes,
+)
 
 TINY = ModelConfig("llama", vocab_size=97, d_model=64, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=96,
                    max_context=64, tie_embeddings=True)  # fmt: skip
@@ -73,6 +83,56 @@ def test_product_is_that_of_the_dequantised_weights(n_inputs, shape, bias):
     assert ((got.double() - expected).abs() <= bound + 1e-6).all()
 
 
+def test_quantise_groups_equals_a_plain_loop(rows):
+    q_OI, scale_OG, low_OG = quantise_groups(rows, group_size=16)
+    for row, w_I in enumerate(rows.tolist()):
+        for group in range(4):
+            members = w_I[16 * group : 16 * (group + 1)]
+            scale, low = scale_OG[row, group].item(), low_OG[row, group].item()
+            assert low == pytest.approx(min(members), rel=2**-8)
+            if max(members) > min(members):  # two roundings to bfloat16, of the smallest and of the step
+                spread = 2**-8 * (max(map(abs, members)) + max(members) - min(members))
+                assert 15 * scale == pytest.approx(max(members) - min(members), abs=spread)
+            expected = [min(15, max(0, round((w - low) / scale))) for w in members]
+            assert q_OI[row, 16 * group : 16 * (group + 1)].tolist() == expected
+    assert torch.equal(dequantise_groups(q_OI, scale_OG, low_OG)[3], torch.zeros(64)), "a row of zeros stays zero"
+    with pytest.raises(ValueError, match="64 inputs do not split into groups of 24"):
+        quantise_groups(rows, group_size=24)
+
+
+def test_no_weight_of_4_bits_moves_by_more_than_half_a_step_and_what_the_ends_lost(rows):
+    q_OI, scale_OG, low_OG = quantise_groups(rows)
+    groups = rows.unflatten(1, (-1, 32))
+    error = (groups - dequantise_groups(q_OI, scale_OG, low_OG).unflatten(1, (-1, 32))).abs()
+    ends = 2**-8 * (groups.amax(-1) - groups.amin(-1) + groups.abs().amax(-1))  # bfloat16 of step and smallest value
+    assert (error <= (scale_OG.float() / 2 + ends)[..., None] + 1e-9).all()
+    used = q_OI[[row for row in range(12) if row != 3]].unflatten(1, (-1, 32))
+    assert (used.amin(-1) == 0).all() and (used.amax(-1) >= 14).all(), "all 16 values are in use"
+
+
+@pytest.mark.parametrize(("n_inputs", "n_outputs"), [(64, 16), (32, 48), (96, 32)])
+@pytest.mark.parametrize("shape", [(1,), (5,), (2, 3)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_product_in_4_bits_is_that_of_the_dequantised_weights(n_inputs, n_outputs, shape, bias):
+    torch.manual_seed(2)
+    linear = nn.Linear(n_inputs, n_outputs, bias=bias)
+    x = torch.randn(*shape, n_inputs)
+    w_OI = dequantise_groups(*quantise_groups(linear.weight.detach())).double()
+    expected = torch.einsum("...i,oi->...o", x.double(), w_OI) + (linear.bias.double() if bias else 0)
+    # inputs, the kernel's zero (low + 8 steps) and the result are rounded to bfloat16: 2^-9 of each term
+    bound = 2**-8 * torch.einsum("...i,oi->...o", x.abs().double(), 2 * w_OI.abs().amax(1, keepdim=True) + 0 * w_OI)
+    got = Int4Linear(linear)(x)
+    assert got.dtype == x.dtype
+    assert ((got.double() - expected).abs() <= bound + 1e-6).all()
+
+
+def test_4_bits_refuse_what_the_kernel_cannot_take():
+    with pytest.raises(ValueError, match="multiple of 16 outputs; this layer is Linear"):
+        Int4Linear(nn.Linear(32, 40))
+    with pytest.raises(ValueError, match="40 inputs do not split"):
+        Int4Linear(nn.Linear(40, 32))
+
+
 def test_quantise_leaves_the_model_alone_and_stays_close(tiny):
     before = {name: tensor.clone() for name, tensor in tiny.state_dict().items()}
     small = quantise(tiny)
@@ -116,9 +176,28 @@ def test_bytes_by_hand(tiny):
     assert weight_bytes(quantise(tiny)) == 4 * (embedding + norms) + 2 * (per_layer + 2 * outputs) + 97 * 64 + 2 * 97
 
 
+def test_whole_model_in_4_bits_is_that_with_dequantised_weights(tiny):
+    """Witness: as above. The vocabulary is 96 here, a multiple of the kernel's 16 outputs."""
+    config = ModelConfig(**{**TINY.__dict__, "vocab_size": 96, "tie_embeddings": False})
+    model = Transformer(config).eval().requires_grad_(False)
+    vocabulary = ("embed.weight", "head.weight")
+    model.load_state_dict({name: t[:96] if name in vocabulary else t for name, t in tiny.state_dict().items()})
+    small = quantise(model, bits=4)
+    reference = copy.deepcopy(model)
+    for module in reference.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.copy_(dequantise_groups(*quantise_groups(module.weight)))
+    ids_BT = torch.arange(12).view(2, 6)
+    logits, expected = small(ids_BT), reference(ids_BT)
+    assert (logits - expected).norm() / expected.norm() < 0.03
+    assert (logits - model(ids_BT)).norm() > 2 * (logits - expected).norm(), "4 bits lose more than bfloat16's rounding"
+    two_in_a_byte = sum(module.packed.nbytes for module in small.modules() if isinstance(module, Int4Linear))
+    assert two_in_a_byte == sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear)) // 2
+
+
 def test_other_bits_are_refused(tiny):
-    with pytest.raises(ValueError, match=r"bits=4.*use bits=8"):
-        quantise(tiny, bits=4)
+    with pytest.raises(ValueError, match=r"bits=3.*use bits=8 or bits=4"):
+        quantise(tiny, bits=3)
 
 
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")

