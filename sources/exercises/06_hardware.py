@@ -1135,12 +1135,12 @@ for run in [
 whole = utilisation(V3_RUN)
 by_formula = utilisation(V3_RUN | {"n_active": 37e9, "H": 0})
 print(
-    f"6 FLOP x 37 billion:  {by_formula['gflop_per_token']:.1f} GFLOP/token, {by_formula['tflops']:.0f} TFLOP/s, MFU {by_formula['mfu']:.1%}"
+    f"6 FLOP x 37 billion:              {by_formula['gflop_per_token']:.1f} GFLOP/token, {by_formula['tflops']:.0f} TFLOP/s, MFU {by_formula['mfu']:.1%}"
 )
 print(
-    f"with attention:       {whole['gflop_per_token']:.1f} GFLOP/token, {whole['tflops']:.0f} TFLOP/s, MFU {whole['mfu']:.1%}"
+    f"6 FLOP x n_active, and attention: {whole['gflop_per_token']:.1f} GFLOP/token, {whole['tflops']:.0f} TFLOP/s, MFU {whole['mfu']:.1%}"
 )
-print(f"of the FP8 peak:      MFU {whole['mfu'] / 2:.1%}")
+print(f"the same, of the FP8 peak:        MFU {whole['mfu'] / 2:.1%}")
 print(f"{whole['days']:.1f} days, {V3_RUN['n_tokens'] / whole['days'] / 1e9:.1f} billion tokens a day")
 for recompute, sequence in (("full", 4096), ("attention", 4096), ("attention", 131_072), ("attention", 10_000_000)):
     supposed = utilisation(V3_RUN | {"recompute": recompute, "T": sequence})
