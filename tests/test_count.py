@@ -485,3 +485,24 @@ def bytes_of_latents(model: torch.nn.Module, ids: torch.Tensor) -> int:
             module.register_forward_hook(lambda module, inputs, output: sizes.append(output.nbytes))
     model(ids)
     return sum(sizes)
+
+
+# ISCA 2025, "Insights into DeepSeek-V3" (arXiv 2505.09343), tables 1 and 2, from the published shapes
+QWEN_72B = ModelConfig("qwen2", vocab_size=152_064, d_model=8192, n_layers=80, n_heads=64, n_kv_heads=8, head_dim=128,
+                       d_ff=29_568, max_context=131_072, qkv_bias=True)  # fmt: skip
+LLAMA_405B = ModelConfig("llama", vocab_size=128_256, d_model=16_384, n_layers=126, n_heads=128, n_kv_heads=8,
+                         head_dim=128, d_ff=53_248, max_context=131_072)  # fmt: skip
+
+
+def test_caches_of_the_isca_paper_and_the_ratio_that_it_misprints():
+    assert kv_bytes_per_token(QWEN_72B) == 327_680 and kv_bytes_per_token(LLAMA_405B) == 516_096
+    assert f"{327_680 / 70_272:.2f}" == "4.66"
+    assert f"{516_096 / 70_272:.2f}" == "7.34" != "7.28", "the paper prints 7.28"
+
+
+def test_training_flops_of_the_isca_paper_and_the_one_that_does_not_follow():
+    """GFLOP a token at 4,096 tokens, causal. 405B: 2,448 within 1.5 %. Qwen2.5-72B: the paper's 394 is 10 % too low."""
+    assert count_parameters(LLAMA_405B).total == pytest.approx(405.85e9, rel=1e-3)
+    assert flops_per_token(LLAMA_405B, context=4096, training=True) / 1e9 == pytest.approx(2448, rel=0.015)
+    qwen = flops_per_token(QWEN_72B, context=4096, training=True) / 1e9
+    assert 436 <= qwen <= 452 and qwen > 1.1 * 394
