@@ -121,6 +121,25 @@ def test_a_rule_read_backwards_is_the_packages_read_forwards(datacenter: bool) -
         assert {said(out["tpp"] * share) for share in (0.3, 0.7, 0.9, 0.99, 1 - 1e-9)} == {""}
 
 
+def test_the_first_tpp_falls_with_the_area_for_the_example_and_never_for_the_rule_of_2023() -> None:
+    """And above its first TPP the rule of 2023 has no hole: each paragraph begins where another still holds."""
+    rule, sizes = answer("RULE_2023"), range(20, 5000)
+    rooms = [answer("first_caught")(mm2, rule)["tpp"] for mm2 in sizes]
+    assert rooms == sorted(rooms) and "20 to 4,999" in source_of("first-caught-learn-text")
+    for mm2, room in zip(sizes, rooms, strict=True):
+        reach = room
+        for begin, end in sorted(
+            (max(p["tpp"][0], p["density"][0] * mm2), min(p["tpp"][1], p["density"][1] * mm2)) for p in rule
+        ):
+            reach = max(reach, end) if begin <= reach and begin < end else reach
+        assert reach == math.inf, mm2
+    two = [
+        {"name": "p", "tpp": (40, math.inf), "density": (1.5, math.inf)},
+        {"name": "q", "tpp": (20, 60), "density": (0.5, 4)},
+    ]
+    assert [answer("first_caught")(mm2, two)["tpp"] for mm2 in (4, 8)] == [40, 20]
+
+
 def test_nothing_below_is_caught_by_any_of_many_random_rules() -> None:
     rng = np.random.default_rng(7)
     for _ in range(100):
@@ -322,6 +341,11 @@ def test_guesses_are_answered_by_the_cells_that_earn_nothing(capsys: pytest.Capt
     assert tpp == ["15,832", "2,368", "12,800"]  # as the package has H100, H20 and 910C
     cuts = printed("smallest-cut-learn", capsys)
     assert "0 of 12 links, 5 of 108 units" in cuts[0] and "7 of 18 links, 0 of 132 units" in cuts[2]
+    assert "A800: 4 of 12 links (33.3 %), H800: 10 of 18 (55.6 %)" in cuts[4]
+    assert cuts[5:] == [
+        "A800: the larger kind of cut, and 3 links more than needed",
+        "H800: the smaller kind of cut, and 3 links more than needed",
+    ]
     lines = printed("first-caught-learn", capsys)[:8]
     rooms = [float(re.search(r"TPP of +([\d,.]+) on", line)[1].replace(",", "")) for line in lines]
     assert rooms == sorted(rooms) and len(set(rooms)) < len(rooms)

