@@ -221,6 +221,7 @@ def test_packed_model_has_the_same_logits(tiny):
     torch.testing.assert_close(packed(ids_BT), tiny(ids_BT), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_benchmark_quick(root: Path, tmp_path: Path):
     """Its structure and its tokens; a timing would say more about the test machine than about the code."""
     result_file = tmp_path / "decode.json"
