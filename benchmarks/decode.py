@@ -152,7 +152,7 @@ def race(contestants: dict[str, Decode], prompts: list[list[int]], *, n_rounds: 
     for (_, batch), row in rows.items():
         pairs = zip(rows[THEIRS, batch].seconds, row.seconds, strict=True)
         row.times_faster = median(theirs / ours for theirs, ours in pairs)
-    return list(rows.values())
+    return [row for row in rows.values() if not math.isnan(median(row.seconds))]  # nan: cannot do this batch size
 
 
 @torch.inference_mode()
@@ -169,8 +169,6 @@ def table(rows: list[Row], limit_tokens_per_s: float) -> str:
     ]
     for row in rows:
         low, middle, high = (1e3 * f(row.seconds) for f in (min, median, max))
-        if math.isnan(middle):
-            continue
         one_float_row = row.batch == 1 and "float32" in row.model
         share = f"{row.tokens_per_s / limit_tokens_per_s:.0%}" if one_float_row else ""
         lines.append(

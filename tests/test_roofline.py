@@ -2,6 +2,8 @@
 
 import math
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -242,3 +244,12 @@ def test_kv_bytes_are_those_of_the_cache_that_is_read():
     cache = KVCache(config, 3, 48, dtype=torch.float32)
     assert decode_work(config, context=48, batch_size=3).cache_bytes == cache.n_bytes
     assert kv_bytes_per_token(config, 4) * 3 * 48 == cache.n_bytes
+
+
+def test_the_rooms_public_names_come_without_torch():
+    names = "Chip, accelerators, classify, predict_decode, dies_per_wafer, die_yield, serve"
+    code = (
+        f"import sys; from racecourse.hardware import {names}; print('torch' in sys.modules, predict_decode.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "predict_decode"]

@@ -151,9 +151,9 @@ def test_ways_are_powers_of_two_that_work():
 
 def test_deepseeks_own_service():
     """open-infra-index, day 6: decoding on 18 nodes of 8 H800, FP8, mean context 4,989, 20 to 22 tokens/s for a user:
-    14.8 thousand tokens/s for a node. They hide their sending. Ours, with nothing fitted to it, is within a seventh."""
+    14.8 thousand tokens/s for a node, their sending hidden. These three are theirs, the rest assumed; within 15 %."""
     assume = Assumptions(context=4989, tokens_per_s=21, hidden_share=1.0)
     found = fullest("R1", R1, H800, n_chips=144, bits_per_weight=8, assume=assume)
-    assert found.tokens_per_s / 18 == pytest.approx(14_800, rel=1 / 6)
+    assert found.tokens_per_s / 18 == pytest.approx(14_800, rel=0.15)
     in_the_open = fullest("R1", R1, H800, n_chips=144, bits_per_weight=8, assume=replace(assume, hidden_share=0.0))
     assert in_the_open.tokens_per_s / 18 < 0.7 * 14_800, "with the sending in the open it would be far off"
