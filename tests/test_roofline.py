@@ -248,8 +248,6 @@ def test_kv_bytes_are_those_of_the_cache_that_is_read():
 
 def test_the_rooms_public_names_come_without_torch():
     names = "Chip, accelerators, classify, predict_decode, dies_per_wafer, die_yield, serve"
-    code = (
-        f"import sys; from racecourse.hardware import {names}; print('torch' in sys.modules)"
-    )
+    code = f"import sys; from racecourse.hardware import {names}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
