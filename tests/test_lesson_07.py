@@ -73,7 +73,7 @@ def rows(text, start):
     "the H20's TPP: 1.3%",  # 32 of 2400
     # 4000 and 3350 over 2 x (32,763,876,352 - 152,064 x 5,120) bytes; 148e12 / 2 / 31.985e9 / 52.4
     "One conversation: H20 62.5 tokens/s at most, H100 52.4, A800 31.9; the H20 leads up to 44 conversations",
-    "the H100 does 6.7 times as much",  # 989.4 / 148
+    "the H100 would do 6.7 times as much",  # 989.4 / 148
     "H20: room beside the weights for the cache of 116,242 tokens",  # (96 - 65.528) GB / 262,144 B
     "limit 1): memory bandwidth 4,000 GB/s is at least 1,400",
     "poisson 44.3%, murphy 46.8%, rectangular 49.4%, seeds 55.1%, negative-binomial 50.5%, bose-einstein 45.3%",

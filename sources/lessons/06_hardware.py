@@ -372,16 +372,10 @@ def fit_rates(timed: Sequence[Timed], costs: Sequence[str] = COSTS) -> Rates:
 # Five small models with random weights (speed does not depend on what the weights are), 1 to 63 million parameters, two contexts, three batch sizes.
 
 # %%
-from racecourse.hardware.roofline import small_configs
+from racecourse.hardware.roofline import small_configs, time_models
 
 batch_sizes, seconds_each = (1, 4, 16), 0.05 if session.quick else 0.4
-timed: dict[int, list[Timed]] = {size: [] for size in batch_sizes}
-for name, config in small_configs().items():
-    small = Transformer(config).eval().requires_grad_(False)
-    for size in batch_sizes:
-        for context in (64, 1024):
-            taken = time_decode(small, context=context, batch_size=size, seconds=seconds_each)
-            timed[size].append(Timed(name, decode_work(config, context=context, batch_size=size), taken))
+timed = time_models(small_configs(), batch_sizes=batch_sizes, contexts=(64, 1024), seconds=seconds_each)
 rates = {size: fit_rates(rows) for size, rows in timed.items()}
 print(text_table(
     ["rows", "weights, GB/s", "cache, GB/s", "a layer, us", "nine left-out steps of ten: off by at most"],

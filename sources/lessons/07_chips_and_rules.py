@@ -146,7 +146,7 @@ for name in ("NVIDIA A100 SXM4 80GB", "NVIDIA H100 SXM5 80GB", "NVIDIA H20"):
     )
 
 # %% [markdown]
-# Halve the bits, double the rate: most formats of a chip give nearly the same product, which is why the rule can use one number. Two mistakes are common in print: "the A100's TPP is 624", which forgets the bits,
+# Halve the bits, double the rate: for the A100, H100 and H20 the products of 16 and 8 bits differ by less than 0.1 % (not for all: the table's 16-bit rate of the RTX 4090 adds up in 32 bits, 2,643 against 5,285), which is why the rule can use one number. Two mistakes are common in print: "the A100's TPP is 624", which forgets the bits,
 # and 10,570 for the RTX 4090, which doubles once more because the rule writes "2 x MacTOPS" (a data sheet's TOPS have that 2 in them).
 #
 # ### Failure first
@@ -217,8 +217,8 @@ print(
 #
 # (FR is the Federal Register, by volume and page. 3A090 is an entry of the US Commerce Control List. The word TPP is of 2023; the rule of 2022 describes the same product.)
 #
-# **This is no legal advice.** The thresholds came to this course through compilations and secondary pages, not from the Code of Federal Regulations (eCFR). Left out: destinations, exceptions, computers that hold such
-# chips, the rules that reach chips made abroad, and the conditions of 2026 that are not figures of a chip, such as tests in the US and a cap on the number. What is classified is a row of figures, not a product. *Controlled* is not *prohibited*: it means that a licence or a notice is asked for, and 3A090.b is the milder of the two.
+# **This is no legal advice.** The thresholds came to this course through compilations and secondary pages, not from the Code of Federal Regulations (eCFR). Left out: the AI Diffusion rule of January 2025 (90 FR 4544, not enforced since May 2025), guidance after January 2026, destinations, exceptions, computers that hold such
+# chips, the rules that reach chips made abroad, and the conditions of 2026 that are not figures of a chip, such as tests in the US, a cap of 50 % on the volume and a tariff of 25 %. What is classified is a row of figures, not a product. *Controlled* is not *prohibited*: it means that a licence or a notice is asked for, and 3A090.b is the milder of the two.
 #
 # A paragraph is a list of **bounds** that must all hold (*and*); a rule is a list of paragraphs of which the first that applies counts (*or*). So a rule is data:
 
@@ -275,7 +275,7 @@ for name in ("NVIDIA A800 SXM4 80GB", "NVIDIA L4", "Huawei Ascend 910B"):
 print("\nin words, by the package:", classify(chips["NVIDIA L4"]).reason)
 
 # %% [markdown]
-# The 910B's die area is unknown, and yet 2023 has an answer: its TPP alone decides. (It is made in China; US rules reach it, if at all, by other ways than this entry. "By formula" is all that this table says of it and of the 910C.)
+# The 910B's die area is unknown, and yet 2023 has an answer: its TPP alone decides, at 320 TFLOPS. Sources say 256 to 400; below 300 the TPP is under 4800, and the answer would hang on the area. (It is made in China; US rules reach it, if at all, by other ways than this entry. "By formula" is all that this table says of it and of the 910C.)
 #
 # ### The signature result: 26 chips, three rules, one table
 #
@@ -329,9 +329,9 @@ print(
 )
 
 # %% [markdown]
-# Read the figure from the left. A weak chip is out whatever its density. Between 1600 and 4800 the **density** decides: the L4 has a fifth of an H100's power and is caught, because it packs it on 294 mm2; many small dies
+# Read the figure from the left. A weak chip is out whatever its density. Between 1600 and 4800 the **density** decides: the L4 has an eighth of an H100's TPP and is caught, because it packs it on 294 mm2; many small dies
 # could replace one large one. Over 4800 nothing else matters. The A100 and the A800 share a dot: what told them apart in 2022, the links, is not on this map. And nobody stands in b.1 or b.2.
-# Rings at 4708 and 4750 would be a.2 if they were sold for data centres; only Note 2 leaves them out. Of Apple's chips the table has the rate of one format at a time; adding all units up would not bring one to 1600.
+# Rings at 4708 and 4750 would be a.2 if they were sold for data centres; only Note 2 leaves them out. Of Apple's chips the table has the rate of one format at a time; adding all units up (GPU and Neural Engine) gives at most 1,123, the M2 Ultra.
 #
 # ### Controls: misread the rule
 #
@@ -410,7 +410,7 @@ print(f"the H20's TPP: {1 - near['H20: TPP, 2023, b.1']:.1%}; your guess:", gues
 
 # %% [markdown]
 # Nearness alone proves no intention: the V100, six years older than the rule, is a control, and it is not far off either. But of the chips that came **after** a rule under a name of their own, four stay within 2 % of
-# a line, by a TPP that a smaller number of switched-on units sets. (The release dates in the table are good to half a year, and for the AMD chip the limit came after the chip, not before.)
+# a line, by a TPP that a smaller number of switched-on units sets. (The H20's 148 TFLOPS come from tables and the press; as a rounded figure they mean 1.0 to 1.7 % under the line. The release dates in the table are good to half a year, and for the AMD chip the limit came after the chip, not before.)
 #
 # ### What the H20 lost, and what it kept
 #
@@ -468,13 +468,13 @@ ax = plots.plot_curves(
 ax.set_xscale("log", base=2)
 ax.set_xticks(batches[::2], [f"{batch:,}" for batch in batches[::2]])
 plt.show()
-crossing = roofline_speed(h20, 1024) / roofline_speed(h100, 1)
+crossing = roofline_speed(h20, 1024) / roofline_speed(h100, 1)  # the H20's ceiling, in conversations of an H100
 one = {name: values[0] for name, values in figures_of_speed.items()}
 most = {name: values[-1] for name, values in figures_of_speed.items()}
 print(
     f"One conversation: H20 {one['H20']:.1f} tokens/s at most, H100 {one['H100']:.1f}, A800 {one['A800']:.1f}; "
     f"the H20 leads up to {crossing:.0f} conversations, "
-    f"with 1,024 the H100 does {most['H100'] / most['H20']:.1f} times as much."
+    f"without caches, with 1,024 the H100 would do {most['H100'] / most['H20']:.1f} times as much."
 )
 print("your guess:", guess_h20)
 
@@ -490,6 +490,9 @@ for chip in (h100, h20):
 # %% [markdown]
 # What was cut is arithmetic: reading prompts and training, where the H20 is 6.7 times slower. What decides how fast a model that **thinks long** writes, memory bandwidth and links, was not cut; in both the H20 is the H100's equal or better, and it has
 # twice the room for caches. So "less advanced chip" is no single number: it depends on whether you train or think. A rule that counts TPP and density does not see memory.
+#
+# The right end of the figure is arithmetic only: 1,024 conversations would leave an H100 54 tokens of cache each. With 2,000 tokens each an H100 holds 27 conversations and an H20 58, so memory ends the race before arithmetic does. The A800 has half of the H20's
+# bandwidth, and writes half as fast.
 #
 # The next steps of the rules were about exactly that:
 #
@@ -511,7 +514,7 @@ for name, (gb_per_s, mm2) in hbm.items():
 # %% [markdown]
 # ### Design a chip just under the rule
 #
-# First as a picture, at the settings of the H20; then with controls. Can you find a chip for data centres with more than 2400 TPP that the rules of 2022, 2023 and 2026 leave alone? (There are some; look at the density. You can type a number beside a slider, or use the arrow keys.)
+# First as a picture, at the settings of the H20; then with controls. Can you find a chip for data centres with more than 2400 TPP that the rules of 2022, 2023 and 2026 leave alone? (There are some; look at the density. The answer stands at the end of this section. You can type a number beside a slider, or use the arrow keys; sliders need a running notebook.)
 
 # %%
 figure, ax = plt.subplots(figsize=(9.0, 5.6), layout="constrained")
@@ -521,6 +524,13 @@ print(words)
 
 # %%
 display(chip_rules_explorer())
+
+# %% [markdown]
+# <details><summary>An answer to the question above</summary>
+#
+# With links below 600 GB/s (2022) and a performance density under 1.6 (2023) it is left alone. At 2400 TPP that takes more than 2400 / 1.6 = 1500 mm2 of silicon, about two dies of the H100's size; at 4700 TPP, more than 2940. The rule buys less chip per area, so whoever obeys it pays in wafers.
+#
+# </details>
 
 # %% [markdown]
 # ## 4 · Wafers: what can be made
@@ -582,7 +592,7 @@ print(text_table(["die", "mm2", "area / area", "formula", "counted", "formula of
 print("your guess:", guess_dies)
 
 # %% [markdown]
-# The area alone would give 87; the edge takes a fifth. The formula is for dies that are small beside the wafer; for large ones it is up to a tenth too low. Real dies are rectangles with gaps, and the outermost millimetres of a wafer are not used.
+# The area alone would give 87; the edge takes a fifth. The formula is for dies that are small beside the wafer; for large ones it is up to a tenth too low, so that the prices below, which use it, are up to a tenth too high. Real dies are rectangles with gaps, and the outermost millimetres of a wafer are not used.
 #
 # ### Not all of them work
 #
@@ -671,6 +681,8 @@ print("in brackets: how many standard errors the throw is from the formula; your
 
 # %% [markdown]
 # Each formula is right for its own kind of defects, within a standard error, and wrong for the others by twelve and more: that is the control. (One small wafer proves nothing: 69 dies scatter by six points.) Nobody outside a factory knows which kind it has. Seeds' formula is the negative binomial with alpha 1.
+#
+# Now with controls. A task: which density of defects leaves 20 % of dies of 665 mm2? (0.242 per cm2, if they fall anywhere.)
 
 # %%
 figure, ax = plt.subplots(figsize=(5.4, 5.2), layout="constrained")
@@ -684,8 +696,8 @@ display(wafer_map_explorer())
 # %% [markdown]
 # ### What "20 %" and "40 %" say
 #
-# The press reported that SMIC's yield of Huawei's 910C went from 20 to about 40 % (Financial Times, February 2025, read in secondary pages). To work backwards from a yield one needs the area of the die: 665 mm2 is a figure that goes round and that nobody checked. A 910C has two dies.
-# Prices are CSET's estimates of TSMC's wafers in 2020; what SMIC pays is not public (one report says half as much again).
+# The press reported that the yield of Huawei's 910C at SMIC, China's largest contract chip maker, went from 20 to about 40 % (Financial Times, February 2025, read in secondary pages). To work backwards from a yield one needs the area of the die: 665 mm2 is a figure that goes round and that nobody checked. A 910C has two dies.
+# Prices are estimates by CSET (a research centre in Washington) of wafers of TSMC (Taiwan's contract chip maker, which makes NVIDIA's chips) in 2020; what a wafer costs at SMIC is not public (one report says half as much again, but of 5 nm; the table tries it). 60 % is the reported target. Some 910C dies are said to come from TSMC.
 #
 # **Guess first:** at 20 %, what does the silicon of one 910C cost: about 100, 1,000 or 10,000 dollars?
 
@@ -739,7 +751,7 @@ print(
 print(f"\na year of one GPU at 2 dollars an hour: {2 * 24 * 365:,} dollars; your guess:", guess_910c)
 
 # %% [markdown]
-# Two things follow. If the area is right, 20 % means two and a half times the defects that a well-run process has, and 40 % still more than it. And a low yield makes a chip dearer by **hundreds** of dollars, a few percent of what a year of its use is rented for; what it
+# Two things follow. If the area is right, 20 % means 2.4 (Poisson) to 3.7 times (clusters) the 0.1 defects per cm2 that are usually given for a well-run process (unchecked), and 40 % means 1.4 to 1.75 times. And a low yield makes a chip dearer by **hundreds** of dollars, a few percent of what a year of its use is rented for; what it
 # costs is **chips**: twice as many wafers for the same number, from a factory whose number of wafers is not public. Left out, and not small: memory and packaging (which may cost more than the die), test, and **salvage**. An H100 is sold with 132 of its die's 144 multiprocessors
 # switched on, so that most dies with a defect can be sold after all. A yield that is reported does not say whether salvage is counted.
 #
@@ -755,7 +767,7 @@ print(f"\npre-training on 2,048 GPUs: {days(gpu_hours=pre_training, n_gpus=2048)
 
 # %% [markdown]
 # That is the whole of "5.576 million". The two dollars are an **assumed rent**. The report itself says that it leaves out earlier research and experiments; people, data, buildings and the purchase of the machines are not in it either. Of all that no figure was published. One analyst's
-# estimate (SemiAnalysis, January 2025) is 50,000 GPUs of the H100's family and 1.6 billion dollars of servers; a reader showed that its table does not add up (threadreaderapp.com, 1885306497346752672). Both speak of the company, the report of one run.
+# estimate (SemiAnalysis, January 2025) is 50,000 GPUs of the H100's family and 1.6 billion dollars of servers; a reader disputes the addition of its table (threadreaderapp.com, 1885306497346752672; not checked here). Both speak of the company, the report of one run.
 #
 # R1 on top of V3: the press, quoting the paper in Nature, gives 294 thousand dollars, and some pages "648 GPUs".
 
@@ -843,14 +855,16 @@ factors = (
     tokens_405 / tokens_v3,
     reached["DeepSeek-V3", "6ND"] / reached["Llama 3.1 405B", "6ND"],
 )
+with_attention = reached["DeepSeek-V3", "with attention"] / reached["Llama 3.1 405B", "with attention"]
 print(
     f"\nhours {factors[0]:.1f} times = active parameters {factors[1]:.2f} x tokens {factors[2]:.2f} x TFLOP/s per "
-    f"GPU {factors[3]:.3f}"
+    f"GPU {factors[3]:.3f} (with attention {with_attention:.2f})"
 )
 print("your guess:", guess_llama)
 
 # %% [markdown]
-# Chip for chip the two runs did **the same** amount of arithmetic each second. All of the difference is the model: 37 billion parameters at work on a token instead of 405. (V3 computed mostly in FP8, whose peak is twice as high: by that peak it used its chips half as well as Llama did. Hours
+# Chip for chip the two runs did **nearly the same** amount of arithmetic each second. By 6ND all of the difference is the run: 37 billion parameters at work on a token instead of 405, and 5 % fewer tokens. With attention counted, DeepSeek did 12 % more arithmetic
+# per chip and second (386 against 344 TFLOP/s). So better use of the chips explains a factor of 1.0 to 1.1 of the 11.6. (V3 computed mostly in FP8, whose peak is twice as high: by that peak it used its chips half as well as Llama did. Hours
 # are hours of different chips: the H800 has the H100's arithmetic and less than half of its links. Llama's hours are all of its training; with V3's later parts the factor is 11.1. Lesson 02 counted 37.55 billion active parameters, 1.5 % more.)
 #
 # ### 32 against 671
@@ -890,7 +904,7 @@ print("Qwen published neither hours nor costs: the second and third line are wha
 print("your guess:", guess_qwen)
 
 # %% [markdown]
-# So "32 billion rival 671 billion" says much about **serving**, a tenth of the memory, and nothing about training: that took as much arithmetic. A mixture of experts is cheap to train for its size; a small dense model is cheap to keep.
+# So "32 billion rival 671 billion" says much about the **memory** to serve a model (a tenth, bf16 against FP8; a twentieth at equal bits), little about what is read for each token (64 GB against about 37), and nothing about training: that took as much arithmetic. A mixture of experts is cheap to train for its size; a small dense model is cheap to keep.
 
 # %%
 figure, ax = plt.subplots(figsize=(8.4, 3.4), layout="constrained")
@@ -902,11 +916,12 @@ print(words)
 display(training_bill_explorer())
 
 # %% [markdown]
-# Try the H20 at the same MFU: the same run, 6.7 times the hours. And 405 billion parameters on 15.6 trillion tokens.
+# Try the H20 at the same MFU: the same run, 6.7 times the hours. And 405 billion parameters on 15.6 trillion tokens, on an H100: about 60.8 million dollars at 35 %, against 61.7 for Llama's published hours. ("As published" is the whole bill; the pre-training of V3 is
+# 5.33 of it. The axis is logarithmic: read the numbers, not the lengths.)
 #
 # ## 6 · The article's figures
 #
-# Nine rows of the ledger end here. For each: the number, and what no public number can say.
+# A newspaper article of March 2025 about chips and DeepSeek is the thread of this course. Its claims are the rows of a **ledger**, and nine of them end here. For each: the number, and what no public number can say.
 #
 # ### Nvidia's day (row 8)
 #
@@ -922,12 +937,16 @@ losses = {}
 for after in (118.42, 118.51, 118.58):  # close of 2025-01-27 as three groups of pages print it
     losses[after] = (before - after) * shares_outstanding / 1e9
     print(f"{before} -> {after}: {after / before - 1:+.1%}, {losses[after]:,.1f} billion dollars")
-print("both are, from closes that pages print differently; your guess:", guess_nvidia)
+print(
+    "one close can be right, and pages disagree by 0.16 dollars (118.42 is marked as adjusted): times 24.49 billion "
+    "shares that is 4 billion. The loss is 17 % either way; your guess:",
+    guess_nvidia,
+)
 display(
     settle(
         8,
         value=f"{min(losses.values()):.1f} to {max(losses.values()):.1f} billion dollars on 2025-01-27 "
-        f"({118.42 / before - 1:.1%}): closes times 24.49 billion shares. Both printed figures are of that "
+        f"({118.42 / before - 1:.1%}): closes times 24.49 billion shares. 589 and 593 are both of that "
         "one day. "
         "That DeepSeek was the reason is what every report of the day says; a price does not tell its reasons",
         verdict="holds with a qualification",
@@ -963,7 +982,7 @@ display(
 # %% [markdown]
 # ### Self-sufficiency (row 13)
 #
-# IC Insights measured for years what share of the chips that China buys is made in China. The plan's figures for 2020 and 2025 are 40 and 70 %.
+# IC Insights measured for years what share of the chips that China buys is made in China. The plan *Made in China 2025* (2015) names 40 % for 2020 and 70 % for 2025. The series read here ends in 2021; no measured figure for 2025 was found.
 #
 # **Guess first:** how many points did the share rise from 2010 to 2020?
 
@@ -1028,11 +1047,11 @@ def half_pitch_nm(*, wavelength_nm: float, aperture: float, k1: float = 0.28) ->
 deep, extreme = (2 * half_pitch_nm(wavelength_nm=w, aperture=a) for w, a in ((193, 1.35), (13.5, 0.33)))
 print(
     f"closest lines of one exposure: deep ultraviolet {deep:.0f} nm, extreme ultraviolet (EUV) {extreme:.0f} nm "
-    "by this k1 (26 to 32 in use)"
+    "by this k1 (EUV lines in use: 26 to 32, where k1 is larger)"
 )
 rows = []
 for name, pitch in (("a 14 nm class process", 64), ("a 7 nm class process", 40), ("SMIC's N+3, as reported", 32.5)):
-    splits = next(n for n in (1, 2, 4, 8) if deep / n <= pitch + 0.1)
+    splits = next(n for n in (1, 2, 4, 8) if deep / n <= pitch + 0.1)  # 0.1: 80.06 / 2 counts as 40
     rows.append([name, pitch, splits, 1 if extreme <= pitch else 2])
 print(text_table(["lines of the finest metal", "pitch, nm", "splits without EUV", "with EUV"], rows))
 print("your guess:", guess_pitch)
@@ -1097,7 +1116,7 @@ display(
         16,
         value=f"announced on 3 and 4 March 2025: {tsmc} billion dollars on top of {tsmc_before}, "
         f"{tsmc_before + tsmc} in all, for three more factories, two for packaging and a research centre. "
-        "Announced, not spent. China's share of TSMC's revenue fell from 22 % (early 2020) to 9 %; "
+        "Announced, not spent. China's share of TSMC's revenue fell from 22 % (early 2020) to 9 % in a later table, read without its date; "
         "TSMC told authorities in October 2024 that one of its chips may have reached a restricted firm. How "
         "much China needs it cannot be read off that",
         verdict="holds with a qualification",
@@ -1112,7 +1131,7 @@ display(
         "18b",
         value=f"{chips_act} billion dollars, {chips_factories} of them for factories, and a tax credit of 25 %; "
         "passed in 2022 by 64 to 33 and 243 to 187 votes; 33 to 36 billion awarded by January 2025. On 4 "
-        "March 2025 the next president asked Congress to get rid of it; his reason: companies would build "
+        "March 2025 President Trump asked Congress to repeal it; his reason: companies would build "
         "without it. "
         "Supporters point to the factories that were announced since. What would have been built without it "
         "nobody can measure",
@@ -1146,8 +1165,9 @@ display(
     settle(
         5,
         value=f"one run: {v3.usd / 1e6:.3f} million dollars of assumed rent, against {llama_usd / 1e6:.1f} for "
-        f"Llama 3.1 405B at the same price; all of the difference is the model ({factors[1]:.1f} times "
-        f"fewer active parameters), none the use of the chips ({factors[3]:.3f}). "
+        f"Llama 3.1 405B at the same price; nearly all of the difference is the model ({factors[1]:.1f} times "
+        f"fewer active parameters); the use of the chips gives {factors[3]:.2f} (6ND) to {with_attention:.2f} (with "
+        "attention). "
         "Research, people and machines are in neither; of the other US companies no bill is public. Serving: "
         "lesson 06",
         verdict="holds with a qualification",
@@ -1199,7 +1219,8 @@ print(
                 "area and prices unverified",
             ],
             ["DeepSeek-V3's bill", f"{v3.usd:,.0f} USD", "stated parts, computed sum"],
-            ["TFLOP/s a GPU: V3 / Llama", f"{factors[3]:.3f}", "computed from stated"],
+            ["TFLOP/s a GPU: V3 / Llama, 6ND", f"{factors[3]:.3f}", "computed from stated"],
+            ["the same with attention", f"{with_attention:.2f}", "computed from stated"],
             ["training FLOP: QwQ's base / V3", f"{qwen_flops / v3_flops:.2f}", "computed from stated"],
         ],
     )
@@ -1208,7 +1229,7 @@ print(
 # %% [markdown]
 # ### Limitations
 #
-# * The table mixes data sheets, tables of others and the press; B200, both Ascends, MI325X and TPU v6e have no die area, the 910B's rate is given as 256 to 400 by different sources, and the MI300X's area is not the sum of its dies.
+# * The table mixes data sheets, tables of others and the press; B200, both Ascends, MI325X, TPU v6e, M2 Ultra and M4 have no die area, the TPU v5e's (its a.2 hangs on it) is an estimate, no official data sheet of the H20 was found, the 910B's rate is given as 256 to 400 by different sources, and the MI300X's area is not the sum of its dies.
 # * Thresholds are code here. Law is words, with notes, definitions and cases, and the words change; these stand as of January 2026.
 # * Speeds are upper limits of one chip from its data sheet, without cache and links. Lesson 06 says how far a machine stays below.
 # * Dies are squares without gaps, a defect kills, and a wafer costs what one estimate of 2020 says.

@@ -302,7 +302,7 @@ def small_configs() -> dict[str, ModelConfig]:
     }
 
 
-def calibrate(
+def time_models(
     configs: Mapping[str, ModelConfig],
     *,
     batch_sizes: Sequence[int] = (1, 4, 16),
@@ -310,12 +310,8 @@ def calibrate(
     seconds: float = 0.3,
     device: str = "cpu",
     log: Callable[[str], None] | None = None,
-) -> dict[int, Rates]:
-    """Time random models of these shapes, and fit the rates at each batch size.
-
-    Raises:
-        ValueError: as `fit_rates`.
-    """
+) -> dict[int, list[Timed]]:
+    """Time decoding steps of models of these shapes with random weights, `seconds` each; by batch size."""
     import torch
 
     from racecourse.models.transformer import Transformer
@@ -331,6 +327,24 @@ def calibrate(
                 timed[size].append(Timed(name, work, taken))
         if log is not None:
             log(f"{name}: {1000 * timed[batch_sizes[0]][-1].seconds:.1f} ms a step at batch size {batch_sizes[0]}")
+    return timed
+
+
+def calibrate(
+    configs: Mapping[str, ModelConfig],
+    *,
+    batch_sizes: Sequence[int] = (1, 4, 16),
+    contexts: Sequence[int] = (64, 1024),
+    seconds: float = 0.3,
+    device: str = "cpu",
+    log: Callable[[str], None] | None = None,
+) -> dict[int, Rates]:
+    """Time random models of these shapes, and fit the rates at each batch size.
+
+    Raises:
+        ValueError: as `fit_rates`.
+    """
+    timed = time_models(configs, batch_sizes=batch_sizes, contexts=contexts, seconds=seconds, device=device, log=log)
     return {size: fit_rates(rows) for size, rows in timed.items()}
 
 
