@@ -268,6 +268,7 @@ def printed(notebook, word: str) -> list[str]:
     return [line.split(" ", 1)[1] for text in texts for line in text.splitlines() if line.startswith(word + " ")]
 
 
+@pytest.mark.slow
 def test_the_setup_cell_and_the_widgets_run_in_colabs_core(colab_core, tmp_path):
     """What Colab's user runs first, unchanged but for the address that pip installs from: this checkout."""
     cell = SETUP.format(name="00_start_here", extras=" ".join(COLAB_LACKS), **PROJECT["tool"]["racecourse"])

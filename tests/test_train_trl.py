@@ -70,6 +70,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(theirs, tmp_path):
         make_trainer(*theirs, ChainedArithmetic(), CONFIG, output_dir=tmp_path, n_processes=5)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_processes_train_together():
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
