@@ -83,6 +83,10 @@ def for_ever():
 def dies(): __import__("os")._exit(1)
 def nested():
     a = []
+    for _ in range(100): a = [a]
+    return a
+def own_item():
+    a = []
     a.append(a)
     return a
 def look(f):
@@ -226,8 +230,10 @@ def test_what_both_sides_have_is_named_and_what_cannot_cross_is_refused(answers:
         answers.fetch("echo")(SHARED)
     with pytest.raises(WireError, match="a Linear, which cannot cross"):
         answers.fetch("echo")(nn.Linear(2, 2))
-    with pytest.raises(ValueError, match="contains itself"):
+    with pytest.raises(ValueError, match="nested too deeply"):
         answers.fetch("nested")()
+    itself = answers.fetch("own_item")()
+    assert itself[0] is itself
     assert answers.fetch("echo")(1) == 1, "and the connection still serves"
 
 

@@ -58,10 +58,10 @@ class Writer:
         """A JSON value.
 
         Raises:
-            WireError: containers nested too deeply, in themselves for instance.
+            WireError: containers nested too deeply.
         """
         if depth > DEEPEST:
-            raise WireError("a value is nested too deeply, or contains itself")
+            raise WireError("a value is nested too deeply")
         kind = type(value)
         if value is None or kind in (bool, int, str):
             return value
