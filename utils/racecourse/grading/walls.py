@@ -321,13 +321,6 @@ def _exchange_root(limits: Limits, inner: int, connection_dir: Path, shown: list
     _pivot_root("/tmp", "/tmp/old")
     os.chdir("/")
     _mount("tmpfs", "/new", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,size=1m,nr_inodes={MOST_FILES}")
-    for path in shown:
-        _show(path)
-    passwd = Path("/new/etc/passwd")
-    passwd.parent.mkdir(exist_ok=True)
-    passwd.write_text(f"student:x:{inner}:{inner}::/tmp:/bin/false\n")
-    os.makedirs("/new/proc", exist_ok=True)
-    _mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.mkdir("/new/dev")
     for name in DEVICES:
         Path("/new/dev", name).touch()
@@ -337,6 +330,14 @@ def _exchange_root(limits: Limits, inner: int, connection_dir: Path, shown: list
         size = limits.scratch_mib * 1024 // share
         options = f"mode=700,uid={inner},gid={inner},size={size}k,nr_inodes={MOST_FILES * 2}"
         _mount("tmpfs", f"/new/{place}", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+    # after /tmp, because the course may lie below it
+    for path in shown:
+        _show(path)
+    passwd = Path("/new/etc/passwd")
+    passwd.parent.mkdir(exist_ok=True)
+    passwd.write_text(f"student:x:{inner}:{inner}::/tmp:/bin/false\n")
+    os.makedirs("/new/proc", exist_ok=True)
+    _mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.makedirs(f"/new{connection_dir}")
     _mount(f"/old{connection_dir.resolve()}", f"/new{connection_dir}", None, MS_BIND)
     _set_attributes(f"/new{connection_dir}", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
