@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 pytest.importorskip("nbclient")
 import nbformat
@@ -25,6 +27,7 @@ if walls.probe():
     pytest.skip(walls.probe(), allow_module_level=True)
 
 from racecourse.grading import kernel
+from racecourse.grading.calls import Answers
 
 MODEL = "python-dense"
 LIMITS = {"memory_mib": 1024, "file_mib": 8, "scratch_mib": 32, "cpu_seconds": 60}
@@ -355,3 +358,43 @@ def test_the_installed_kernelspec_is_the_one_in_the_package(root):
 def test_the_zygote_holds_no_secret(zygote):
     run("1")
     assert "hush-hush" not in server(zygote).environ().values()
+
+
+def test_a_folder_below_tmp_can_be_shown(tmp_path):
+    """A course that was cloned into /tmp is shown from there, beside the kernel's own /tmp."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "weights").write_text("here")
+    out = run(f"print(open({str(tmp_path / 'weights')!r}).read()); open('/tmp/own', 'w').write('x')",
+              f"open({str(tmp_path / 'weights')!r}, 'w')", readable=[str(tmp_path)])  # fmt: skip
+    assert out[0].startswith("here") and "Read-only file system" in out[1]
+
+
+def test_a_checker_outside_calls_what_a_shut_in_kernel_defines():
+    manager = KernelManager(kernel_name="racecourse-grader")
+    manager.start_kernel()
+    client = manager.client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        path = manager.provisioner.connection_dir / "calls"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            path.chmod(0o666)  # inside it is nobody who connects
+            listener.listen(1)
+            listener.settimeout(60)
+            client.execute("import torch\ndef double(x): return 2 * x")
+            client.execute(
+                "import socket\nfrom racecourse.grading.calls import serve\nline = socket.socket(socket.AF_UNIX)\n"
+                f"line.connect({str(path)!r}); serve(line, globals())"
+            )
+            connection, _ = listener.accept()
+        with connection:
+            answers = Answers(connection, seconds=30)
+            x = torch.tensor([1.0, 2.0], requires_grad=True)
+            out = answers.fetch("double")(x)
+            out.sum().backward()
+            assert out.tolist() == [2, 4] and x.grad.tolist() == [2, 2]
+            answers.stop()
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
