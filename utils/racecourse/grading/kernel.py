@@ -117,7 +117,7 @@ class ZygoteProvisioner(KernelProvisionerBase):
         }  # fmt: skip
         self._connection, self._status, self._buffer = None, None, b""
         try:
-            connection, answer = await asyncio.to_thread(ask, request, self.preload, self.idle_seconds)
+            connection, answer = await asyncio.to_thread(request_kernel, request, self.preload, self.idle_seconds)
         except RuntimeError:
             await self.cleanup()
             raise
@@ -177,7 +177,9 @@ class ZygoteProvisioner(KernelProvisionerBase):
 # --- the zygote, as seen from outside
 
 
-def ask(request: dict[str, Any], preload: list[str], idle_seconds: float) -> tuple[socket.socket, dict[str, Any]]:
+def request_kernel(
+    request: dict[str, Any], preload: list[str], idle_seconds: float
+) -> tuple[socket.socket, dict[str, Any]]:
     """Send a request to the zygote, starting one if there is none, and return the connection and the first answer.
 
     Raises:
