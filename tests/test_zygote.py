@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -21,13 +23,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from traitlets.config import Config
 
-from racecourse.grading import walls
-
-if walls.probe():
-    pytest.skip(walls.probe(), allow_module_level=True)
-
-from racecourse.grading import kernel
+from racecourse.grading import kernel, walls
 from racecourse.grading.calls import Answers
+
+NAMESPACES = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "true"]
+if not shutil.which("unshare") or subprocess.run(NAMESPACES, capture_output=True).returncode:
+    pytest.skip("this system forbids namespaces, says `unshare`, too", allow_module_level=True)  # else walls must stand
 
 MODEL = "python-dense"
 LIMITS = {"memory_mib": 1024, "file_mib": 8, "scratch_mib": 32, "cpu_seconds": 60}
@@ -36,14 +37,14 @@ LIMITS = {"memory_mib": 1024, "file_mib": 8, "scratch_mib": 32, "cpu_seconds": 6
 @pytest.fixture(scope="module", autouse=True)
 def zygote(tmp_path_factory):
     """One zygote for the module, in a runtime folder of its own and with a secret in the grader's environment."""
-    runtime = Path(subprocess.check_output(["mktemp", "-d", "/tmp/rcXXXX"], text=True).strip())
+    runtime = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))  # a short path: those of sockets have 108 characters
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(runtime))
         patch.setenv("API_TOKEN", "hush-hush")
         yield runtime
         for process in zygotes(runtime):
             process.kill()
-    subprocess.run(["rm", "-rf", str(runtime)], check=True)
+    shutil.rmtree(runtime)
 
 
 def zygotes(runtime: Path) -> list[psutil.Process]:
@@ -83,7 +84,7 @@ def said(output) -> str:
 def test_a_notebook_runs_as_in_any_kernel_with_everything_loaded():
     out = run(
         "print(6 * 7)",
-        "import time; began = time.perf_counter(); import torch; took = time.perf_counter() - began; took < 0.05",
+        "import sys; loaded = 'torch' in sys.modules and 'transformers' in sys.modules; import torch; loaded",
         "torch.rand(3).tolist(), __import__('random').random(), __import__('numpy').random.rand()",
         "import threading; t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()",
         "import matplotlib.pyplot as plt; _ = plt.plot([1, 2]); plt.show()",

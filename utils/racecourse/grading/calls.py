@@ -49,7 +49,6 @@ class Peer:
 
     connection: socket.socket
     kept: dict[int, Any] = field(default_factory=dict)  # handed out, by number
-    named: Mapping[str, Any] = field(default_factory=dict)  # what both sides have: the set's own cells define it
     last_state: Any = None
 
     def keep(self, value: Any) -> int:
@@ -153,7 +152,7 @@ def put_back(value: Any, new: Any) -> None:
 
 def serve(connection: socket.socket, namespace: dict[str, Any]) -> None:
     """Answer calls until the checker says stop; what the learner's code makes this say is data to the checker."""
-    _Server(Peer(connection, named=namespace), namespace).run()
+    _Server(Peer(connection), namespace).run()
 
 
 class _Server:
@@ -278,7 +277,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "contains": lambda value, item: item in value,
     "bool": bool,
     "repr": repr,
-    "equal": lambda a, b: bool(a == b),
     "enter": lambda value: value.__enter__(),
     "exit": lambda value: value.__exit__(None, None, None),
 }

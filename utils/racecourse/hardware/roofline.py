@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -330,21 +330,13 @@ def time_models(
     return timed
 
 
-def calibrate(
-    configs: Mapping[str, ModelConfig],
-    *,
-    batch_sizes: Sequence[int] = (1, 4, 16),
-    contexts: Sequence[int] = (64, 1024),
-    seconds: float = 0.3,
-    device: str = "cpu",
-    log: Callable[[str], None] | None = None,
-) -> dict[int, Rates]:
-    """Time random models of these shapes, and fit the rates at each batch size.
+def calibrate(configs: Mapping[str, ModelConfig], **settings: Any) -> dict[int, Rates]:
+    """Time random models of these shapes, with the settings of `time_models`, and fit the rates at each batch size.
 
     Raises:
         ValueError: as `fit_rates`.
     """
-    timed = time_models(configs, batch_sizes=batch_sizes, contexts=contexts, seconds=seconds, device=device, log=log)
+    timed = time_models(configs, **settings)
     return {size: fit_rates(rows) for size, rows in timed.items()}
 
 
