@@ -8,6 +8,7 @@ import re
 import symtable
 import sys
 from functools import cache
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -16,7 +17,7 @@ from conftest import ROOT
 from racecourse.grading import checker
 from racecourse.grading.integrity import grade_id_of, is_answer, is_test, is_written, python_of
 from racecourse.learn.hints import all_hints
-from racecourse.learn.notebooks import HIDDEN_NOTE, release_path, target_of
+from racecourse.learn.notebooks import HIDDEN_NOTE, release_path
 from wrong_answers import Assignment, Wrong, run_cells, run_test, wrong
 
 NAMES = sorted(path.stem for path in (ROOT / "sources/exercises").glob("[0-9][0-9]_*.py"))
@@ -38,8 +39,10 @@ def test_the_solution_earns_everything_and_prints_nothing(name: str) -> None:
 
 
 @every_set
-def test_the_solution_earns_everything_in_a_kernel(name: str) -> None:
-    report = checker.grade(target_of(name, ROOT), root=ROOT)
+def test_the_solution_earns_everything_in_a_kernel(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.ipynb"
+    nbformat.write(assignment(name).answered(), path)
+    report = checker.grade(path, root=ROOT)
     low = {part.grade_id: part.message for e in report.exercises for part in e.parts if part.earned != part.points}
     written = {grade_id_of(cell) for cell in assignment(name).solution.cells if is_written(cell)}
     assert set(low) == written, f"below full marks in a real kernel: {low}"

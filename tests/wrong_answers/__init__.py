@@ -17,6 +17,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,14 @@ class Assignment:
         if self._namespace is None:
             self._namespace = run_cells([cell for cell in self.solution.cells if not is_test(cell)])
         return self._namespace
+
+    def answered(self) -> Any:
+        """The released notebook with the solution's answers in it, as a learner hands it in."""
+        answers = {grade_id_of(cell): cell.source for cell in self.solution.cells if is_answer(cell)}
+        notebook = deepcopy(self.release)
+        for cell in notebook.cells:
+            cell.source = answers.get(grade_id_of(cell), cell.source)
+        return notebook
 
     def exercise(self, grade_id: str) -> Exercise:
         for exercise in self.exercises:
