@@ -16,6 +16,8 @@
 # of `T` tokens of `C` channels.
 
 # %% nbgrader={"grade": false, "grade_id": "transformers-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -58,9 +60,9 @@ def turn_neighbours(x_HTC: Tensor, theta: float) -> Tensor:
     return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2)
 
 
+@cache
 @torch.no_grad()
-def real_layer(layer: int) -> dict[str, Tensor]:
-    """One layer of SmolLM2: its weights, and its activations while the model reads SENTENCE."""
+def read(layer: int) -> dict[str, Tensor]:
     block, config = model.layers[layer], model.config
     seen = {}
     hooks = [
@@ -78,7 +80,12 @@ def real_layer(layer: int) -> dict[str, Tensor]:
     weights = {"attention_norm": block.attention_norm.weight, "q": q, "k": k, "v": v, "out": block.attention.out.weight,
                "mlp_norm": block.mlp_norm.weight, "gate": gate, "up": up, "down": block.mlp.down.weight}  # fmt: skip
     seen |= {"queries_TE": h_TD @ q.T, "keys_TE": h_TD @ k.T, "values_TE": h_TD @ v.T, "logits_TV": logits_BTV[0]}
-    return {name: tensor.detach().clone() for name, tensor in (seen | weights).items()}
+    return seen | weights
+
+
+def real_layer(layer: int) -> dict[str, Tensor]:
+    """One layer of SmolLM2: copies of its weights, and of its activations while the model reads SENTENCE."""
+    return {name: tensor.detach().clone() for name, tensor in read(layer).items()}
 
 
 def cut_heads(x_TE: Tensor, C: int) -> Tensor:

@@ -16,6 +16,7 @@ import contextlib
 import functools
 import random
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from racecourse.grading.wire import Handle, Reader, WireError, Writer, receive, send
+from racecourse.grading.wire import Handle, Reader, Stream, WireError, Writer, receive, send
 
 MOST_CALLS_BACK = 100_000  # of one call: a learner's code that calls a test's function for ever
 STOP = {"stop": True}
@@ -35,19 +36,19 @@ class AnswerError(Exception):
     """An error of the learner's own class, raised in their kernel; built-in errors come back as themselves."""
 
 
-class KernelDiedError(Exception):
-    """The learner's kernel no longer answers."""
+class KernelDiedError(BaseException):
+    """The learner's kernel no longer answers. Not an `Exception`, so that no test takes it for an error of a call."""
 
 
-class CallTimeoutError(Exception):
-    """A call took longer than it may."""
+class CallTimeoutError(BaseException):
+    """The calls of one test took longer than they may."""
 
 
 @dataclass
 class Peer:
     """What both sides share: values out and in, and the random generators in step."""
 
-    connection: socket.socket
+    connection: Stream
     kept: dict[int, Any] = field(default_factory=dict)  # handed out, by number
     last_state: Any = None
 
@@ -148,6 +149,15 @@ def put_back(value: Any, new: Any) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- the learner's side
+
+
+def answer(address: str | tuple[str, int], token: str, namespace: dict[str, Any]) -> None:
+    """What the grader has a learner's kernel do at a test: connect to the checker and answer its calls."""
+    with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as connection:
+        connection.connect(address)
+        connection.sendall(token.encode())
+        with contextlib.suppress(EOFError, ConnectionError):  # the checker has had enough
+            serve(connection, namespace)
 
 
 def serve(connection: socket.socket, namespace: dict[str, Any]) -> None:
@@ -385,17 +395,38 @@ class _Gradient(torch.autograd.Function):
 
 
 @dataclass
+class _Timed:
+    """A connection whose every wait ends at one deadline, however slowly the bytes come."""
+
+    connection: socket.socket
+    deadline: float  # of time.monotonic()
+
+    def recv(self, n_bytes: int) -> bytes:
+        self.connection.settimeout(self.left())
+        return self.connection.recv(n_bytes)
+
+    def sendall(self, data: bytes) -> None:
+        self.connection.settimeout(self.left())
+        self.connection.sendall(data)
+
+    def left(self) -> float:
+        if (seconds := self.deadline - time.monotonic()) <= 0:
+            raise TimeoutError
+        return seconds
+
+
+@dataclass
 class Answers:
     """The learner's namespace, seen from outside: `answers.fetch("head_norm")`."""
 
     connection: socket.socket
     named: Mapping[str, Any] = field(default_factory=dict)  # values of the set's own cells, which both sides have
-    seconds: float = 60.0  # for one frame of an answer
+    seconds: float = 60.0  # for everything that is asked, from now on
     peer: Peer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.peer = Peer(self.connection)
-        self.connection.settimeout(self.seconds)
+        self.timed = _Timed(self.connection, time.monotonic() + self.seconds)
+        self.peer = Peer(self.timed)
         self.names = {id(value): name for name, value in self.named.items()}
 
     def fetch(self, name: str) -> Any:
@@ -410,7 +441,9 @@ class Answers:
             raise NameError(f"name {name!r} is not defined") from None
 
     def stop(self) -> None:
-        send(self.connection, STOP, [])
+        """Let the kernel go on. A kernel that is not there any more needs no telling."""
+        with contextlib.suppress(OSError):
+            send(self.timed, STOP, [])
 
     def call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         return self.request({"do": "call", "operation": operation}, args=list(args), kwargs=kwargs)
@@ -424,7 +457,7 @@ class Answers:
         with self.plain_errors():
             self.peer.send(message, writer)
             for _ in range(MOST_CALLS_BACK):
-                answer, tensors = receive(self.connection)
+                answer, tensors = receive(self.timed)
                 reader = Reader(tensors, self.take)
                 self.peer.adopt_state(answer, tensors)
                 if "back" not in answer:
@@ -441,8 +474,9 @@ class Answers:
         try:
             yield
         except TimeoutError:
+            self.connection.close()  # an answer that comes late answers nothing
             raise CallTimeoutError(f"no answer within {self.seconds:g} s") from None
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             raise KernelDiedError("the kernel died") from None
 
     def result(self, answer: dict[str, Any], reader: Reader, writer: Writer) -> Any:
@@ -494,8 +528,6 @@ class Answers:
             answer = {
                 "answer": writer.tree(function(*reader.value(request["args"]), **reader.value(request["kwargs"])))
             }
-        except (CallTimeoutError, KernelDiedError):
-            raise
         except Exception as error:
             writer, answer = Writer(self.hand_out), {"error": describe(error)}
         self.peer.send(answer, writer)

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ class ZygoteProvisioner(KernelProvisionerBase):
     inside is another user. Nothing in the folder is to be trusted: the code inside can replace every file.
     """
     pid: int | None = None
+    peak_mib: float | None = None
+    """Once the kernel has ended: the memory of its own that it had at most, beyond what all kernels share."""
     _connection: socket.socket | None = None
     _buffer = b""
     _status: int | None = None
@@ -132,7 +135,8 @@ class ZygoteProvisioner(KernelProvisionerBase):
                 received = self._connection.recv(65536)
                 self._buffer += received
                 if b"\n" in self._buffer:
-                    self._status = json.loads(self._buffer.split(b"\n")[0])["exit"]
+                    said = json.loads(self._buffer.split(b"\n")[0])
+                    self._status, self.peak_mib = said["exit"], said["peak_mib"]
                 elif not received:
                     self._status = KILLED  # the zygote is gone, and its kernels with it
             except BlockingIOError:
@@ -178,9 +182,11 @@ class ZygoteProvisioner(KernelProvisionerBase):
 
 
 def request_kernel(
-    request: dict[str, Any], preload: list[str], idle_seconds: float
+    request: dict[str, Any], preload: list[str], idle_seconds: float, files: Sequence[socket.socket] = ()
 ) -> tuple[socket.socket, dict[str, Any]]:
     """Send a request to the zygote, starting one if there is none, and return the connection and the first answer.
+
+    `files` go along, for the new process to use.
 
     Raises:
         RuntimeError: what the zygote gave as the reason why there is no kernel, or why there is no zygote.
@@ -188,7 +194,9 @@ def request_kernel(
     for _ in range(3):  # a zygote may end, because it was idle, between our connecting and its answer
         connection = connect(preload, idle_seconds)
         try:
-            connection.sendall(json.dumps(request).encode() + b"\n")
+            line = json.dumps(request).encode() + b"\n"
+            sent = socket.send_fds(connection, [line], [file.fileno() for file in files])
+            connection.sendall(line[sent:])
             answer = b""
             while not answer.endswith(b"\n"):
                 received = connection.recv(65536)
@@ -204,6 +212,22 @@ def request_kernel(
             raise RuntimeError(f"no kernel could be started: {message['error']}")
         return connection, message
     raise RuntimeError(f"the zygote ended three times before it answered; its messages are in {log_of(preload)}")
+
+
+def request_judge(
+    listener: socket.socket, cwd: Path, preload: list[str], idle_seconds: float
+) -> tuple[socket.socket, socket.socket]:
+    """A process that runs tests (`judge.serve`), forked from the same zygote: what it lives as long as, and its line.
+
+    `listener` is where the learner's kernel will call, `cwd` the set's folder of data.
+    """
+    ours, theirs = socket.socketpair()
+    request = {
+        "isolation": "judge", "limits": vars(walls.Limits()), "cwd": str(cwd), "env": {**os.environ, **ONE_THREAD}
+    }  # fmt: skip
+    with theirs:
+        lifeline, _ = request_kernel(request, preload, idle_seconds, [theirs, listener])
+    return lifeline, ours
 
 
 def connect(preload: list[str], idle_seconds: float) -> socket.socket:

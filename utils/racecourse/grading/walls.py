@@ -138,18 +138,21 @@ def spawn(
     return born
 
 
-def spawn_without(program: Callable[[], None], *, limits: Limits, cwd: str) -> int:
-    """Run `program` without walls in a process of its own: limits only, but it dies with its parent all the same."""
+def spawn_without(program: Callable[[], None], *, limits: Limits, cwd: str, kept: Iterable[int] = ()) -> int:
+    """Run `program` without walls in a process of its own: limits only, but it dies with its parent all the same.
+
+    It has stdin, stdout, stderr and the open files `kept`.
+    """
     _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and leaves behind comes to the caller
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        run_and_exit(functools.partial(_limit_and_run, program, limits, cwd, parent))
+        run_and_exit(functools.partial(_limit_and_run, program, limits, cwd, parent, tuple(kept)))
     return pid
 
 
-def _limit_and_run(program: Callable[[], None], limits: Limits, cwd: str, parent: int) -> None:
-    close_all_but()
+def _limit_and_run(program: Callable[[], None], limits: Limits, cwd: str, parent: int, kept: tuple[int, ...]) -> None:
+    close_all_but(*kept)
     ceiling = _address_space() + limits.memory_mib * MIB
     os.setsid()
     _silence()

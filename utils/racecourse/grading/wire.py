@@ -12,11 +12,10 @@ from __future__ import annotations
 import base64
 import json
 import math
-import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -211,7 +210,15 @@ class Reader:
         return tensor
 
 
-def send(connection: socket.socket, message: dict[str, Any], tensors: list[Tensor]) -> None:
+class Stream(Protocol):
+    """What a frame goes through: a socket, or something that times one."""
+
+    def recv(self, bufsize: int, /) -> bytes: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+
+def send(connection: Stream, message: dict[str, Any], tensors: list[Tensor]) -> None:
     """One frame.
 
     Raises:
@@ -226,7 +233,7 @@ def send(connection: socket.socket, message: dict[str, Any], tensors: list[Tenso
         connection.sendall(body)
 
 
-def receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def receive(connection: Stream) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The next frame.
 
     Raises:
@@ -247,7 +254,7 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, Tensor
     return message, tensors
 
 
-def _exactly(connection: socket.socket, n_bytes: int) -> bytearray:
+def _exactly(connection: Stream, n_bytes: int) -> bytearray:
     data = bytearray()
     while len(data) < n_bytes:
         piece = connection.recv(min(n_bytes - len(data), 2**20))

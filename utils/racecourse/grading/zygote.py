@@ -7,8 +7,10 @@ its memory is what every student's code can read.
 
 A connection to the socket is one kernel's life. The first line asks, `{"argv": [...], "env": {...}, "cwd": ...,
 "connection_dir": ..., "isolation": "sandbox" | "none", "limits": {...}, "readable": [...]}`; the answer is
-`{"pid": n}` or `{"error": "..."}`. Then `{"signal": n}` is passed on, and `{"exit": code}` says that the kernel ended.
-When the connection closes, or the zygote dies, the kernel is killed.
+`{"pid": n}` or `{"error": "..."}`. Then `{"signal": n}` is passed on, and `{"exit": code, "peak_mib": n}` says that the
+kernel ended, and how much memory of its own it had at most. When the connection closes, or the zygote dies, the kernel
+is killed. With `"isolation": "judge"` and two files sent along, the process runs tests (`judge`) instead: it is ours,
+and has limits but no walls.
 
 Left out: GPUs (CUDA does not survive a fork), other kernels than ipykernel, and systems other than Linux.
 """
@@ -42,7 +44,7 @@ WARM = """
     debugpy.server IPython.core.completer ipykernel.debugger ipykernel.ipkernel ipykernel.kernelapp ipykernel.zmqshell
     jaxtyping matplotlib.backends.backend_agg matplotlib.pyplot matplotlib_inline.config numpy safetensors.torch scipy
     torch.nn.functional transformers racecourse.models.generation racecourse.models.shipped
-    racecourse.models.tokenizer racecourse.models.transformer
+    racecourse.models.tokenizer racecourse.models.transformer racecourse.grading.judge racecourse.learn.hints
 """.split()  # noqa: SIM905 (a list of this length is easier to read without quotes)
 Loaded = dict[str, tuple[Any, Any]]  # name: model and tokenizer
 
@@ -96,13 +98,14 @@ def peer_uid(connection: socket.socket) -> int:
 
 def supervise(connection: socket.socket, lifeline: int, loaded: Loaded) -> None:
     """Start the kernel that the connection asks for, stay until it ends, and see to it that nothing of it is left."""
+    shared_kib = _resident_kib()
     walls.close_all_but(connection.fileno(), lifeline)
     connection.settimeout(REQUEST_SECONDS)
     lines = _lines(connection)
     try:
         request = next(lines)
         shut_in = request["isolation"] == "sandbox"
-        pid = _start(request, loaded, shut_in)
+        pid = _start(request, lines.files, loaded, shut_in)
     except StopIteration:
         return
     except (KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
@@ -116,9 +119,10 @@ def supervise(connection: socket.socket, lifeline: int, loaded: Loaded) -> None:
         while True:
             ready, _, _ = select.select([ended, lifeline, connection.fileno()], [], [])
             if ended in ready:
-                status = os.waitpid(pid, 0)[1]
+                _, status, usage = os.wait4(pid, 0)
                 pid = 0
-                _say(connection, {"exit": os.waitstatus_to_exitcode(status)})
+                peak_mib = max(0, usage.ru_maxrss - shared_kib) / 1024
+                _say(connection, {"exit": os.waitstatus_to_exitcode(status), "peak_mib": round(peak_mib, 1)})
                 return
             if lifeline in ready:
                 return
@@ -135,8 +139,11 @@ def supervise(connection: socket.socket, lifeline: int, loaded: Loaded) -> None:
         _end_children()
 
 
-def _start(request: dict[str, Any], loaded: Loaded, shut_in: bool) -> int:
+def _start(request: dict[str, Any], files: list[int], loaded: Loaded, shut_in: bool) -> int:
     limits = walls.Limits(**request["limits"])
+    if request["isolation"] == "judge":
+        judge = functools.partial(be_judge, *files, request["env"], loaded)
+        return walls.spawn_without(judge, limits=limits, cwd=request["cwd"], kept=files)
     program = functools.partial(be_kernel, request["argv"], request["env"], loaded)
     if shut_in:
         folder, data = Path(request["connection_dir"]), request["cwd"]
@@ -183,11 +190,13 @@ class _lines(Iterator[dict[str, Any]]):  # noqa: N801 (reads like a function)
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection, self.buffer = connection, b""
+        self.files: list[int] = []  # that came along
 
     def __next__(self) -> dict[str, Any]:
         while b"\n" not in self.buffer:
             try:
-                received = self.connection.recv(65536)
+                received, files, _, _ = socket.recv_fds(self.connection, 65536, 2)
+                self.files += files
             except (ConnectionResetError, TimeoutError):
                 received = b""
             if not received or len(self.buffer) > MOST_REQUEST:
@@ -206,7 +215,24 @@ def _say(connection: socket.socket, message: dict[str, Any]) -> None:
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-# --- the kernel
+def _resident_kib() -> int:
+    """What of this process lies in memory: after a fork its child shares all of it."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+# --- the kernel, and the process that judges it
+
+
+def be_judge(control: int, listener: int, env: dict[str, str], loaded: Loaded) -> None:
+    """What the forked process does that runs tests: the same models are loaded, the code is ours."""
+    from racecourse.grading import judge
+
+    os.environ.clear()
+    os.environ.update(env)
+    tempfile.tempdir = None
+    hand_over(loaded)
+    judge.serve(socket.socket(fileno=control), socket.socket(fileno=listener))
 
 
 def be_kernel(argv: list[str], env: dict[str, str], loaded: Loaded) -> None:
