@@ -74,6 +74,21 @@ def check(name: Name) -> None:
 
 @app.command()
 @plain_errors
+def grade(
+    name: Name,
+    source: Annotated[Path | None, typer.Argument(help="a folder of submissions, or a zip from an LMS")] = None,
+    workers: Annotated[int | None, typer.Option(help="notebooks at once; one per core if left out")] = None,
+    seconds: Annotated[int, typer.Option(help="the most that one cell or one check may take")] = 60,
+    isolation: Annotated[str, typer.Option(help="sandbox; none: students' code can do what you can")] = "sandbox",
+) -> None:
+    """Grade a class: classroom/submitted, or the folder or zip that you name. Goes on where it was stopped."""
+    from racecourse.grading.autograde import grade_and_show
+
+    grade_and_show(name, source, workers=workers, seconds=seconds, isolation=isolation)
+
+
+@app.command()
+@plain_errors
 def build(
     names: Annotated[list[str] | None, typer.Argument(help="only these topics; all of them if left out")] = None,
     execute: Annotated[bool, typer.Option("--execute", help="run every lesson again, changed or not")] = False,

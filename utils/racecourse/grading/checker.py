@@ -23,16 +23,26 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import Any, cast
 
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from traitlets.config import Config
 
-from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test, is_written, python_of, refuse_imports
 from racecourse.grading.intake import repair
-from racecourse.grading.judge import JUDGE_DIED, KERNEL_DIED, TIME_OUT, FarJudge, Judge, Verdict
+from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test, is_written, python_of, refuse_imports
+from racecourse.grading.judge import (
+    JUDGE_DIED,
+    KERNEL_DIED,
+    NO_ANSWER,
+    TIME_OUT,
+    Court,
+    FarJudge,
+    Judge,
+    JudgeDiedError,
+    Verdict,
+)
 from racecourse.grading.records import Exercise, Flag, Part, Report
 from racecourse.learn.notebooks import course_root, read, release_path, target_of
 from racecourse.machine.measure import cache_folder
@@ -43,6 +53,9 @@ SETTLE_SECONDS = 5  # for a kernel to come back after it was interrupted
 POLL_SECONDS = 0.25
 DEAD = "died"
 STUCK = "could not be interrupted"
+SILENT = "did not answer"
+CALLS = "racecourse.grading.calls"
+IMPORT_SECONDS = 300  # for torch, from a cold disk
 
 
 # ------------------------------------------------------------------------------------------------- what is to be judged
@@ -89,7 +102,7 @@ class GradedSet:
                 needed[grade_id_of(cell)] = [name for name in theirs if name in wanted]
             elif is_answer(cell) or used(cell.source) & set(theirs):
                 theirs += [name for name in defined(cell.source) if name not in theirs]
-            else:
+            elif "setup" not in cell.metadata.get("tags", []):  # it prepares the learner's machine
                 preludes[grade_id_of(cell)] = cell.source
         return preludes, needed
 
@@ -138,13 +151,18 @@ class Here:
             yield Path(folder)
 
     @contextlib.contextmanager
-    def judge(self, manager: Any, token: str, data: Path) -> Iterator[tuple[Judge | FarJudge, Any]]:
+    def judge(self, manager: Any, token: str, graded: GradedSet) -> Iterator[tuple[Judge | FarJudge, Any]]:
         """The judge, and the address where the learner's kernel can call it."""
+        judge = Judge()
+        verdict = judge.prepare(graded.preludes)
+        if verdict.error:
+            raise RuntimeError(f"nothing can be checked here: {verdict.error} {verdict.message}")
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            yield Judge(listener, token), listener.getsockname()
+            judge.listen(listener, token)
+            yield judge, listener.getsockname()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Apart:
     """The grader's: kernel and judge are forked from the zygote, the kernel behind walls."""
 
@@ -152,6 +170,7 @@ class Apart:
     preload: tuple[str, ...] = ()  # models
     idle_seconds: float = 60.0  # after which the zygote ends
     kernel_name: str = "racecourse-grader"
+    courts: dict[str, Court] = field(default_factory=dict)  # by set; each lives as long as this does
 
     @property
     def config(self) -> Config:
@@ -168,17 +187,28 @@ class Apart:
         yield data  # the walls copy the data files
 
     @contextlib.contextmanager
-    def judge(self, manager: Any, token: str, data: Path) -> Iterator[tuple[Judge | FarJudge, Any]]:
-        from racecourse.grading.kernel import request_judge
-
+    def judge(self, manager: Any, token: str, graded: GradedSet) -> Iterator[tuple[Judge | FarJudge, Any]]:
         path = manager.provisioner.connection_dir / "judge"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             path.chmod(0o666)  # inside the walls it is nobody who connects
             listener.listen(8)
-            start = functools.partial(request_judge, listener, data, list(self.preload), self.idle_seconds)
-            with contextlib.closing(FarJudge(start, token)) as judge:
+            with contextlib.closing(self._judge(graded, listener, token)) as judge:
                 yield judge, str(path)
+
+    def _judge(self, graded: GradedSet, listener: socket.socket, token: str) -> FarJudge:
+        if graded.name in self.courts:
+            with contextlib.suppress(JudgeDiedError):
+                return FarJudge(self.courts[graded.name], listener, token)
+            self.courts.pop(graded.name).close()
+        self.courts[graded.name] = self._court(graded)
+        return FarJudge(self.courts[graded.name], listener, token)
+
+    def _court(self, graded: GradedSet) -> Court:
+        from racecourse.grading.kernel import request_court
+
+        start = functools.partial(request_court, graded.folder, list(self.preload), self.idle_seconds)
+        return Court(start, graded.preludes)
 
 
 @dataclass(frozen=True)
@@ -259,15 +289,18 @@ class Run(NotebookClient):
         self.deadline = time.monotonic() + grading.all_seconds
         self.token = secrets.token_hex(16)
         async with self.async_setup_kernel():
-            provisioner = self.km.provisioner
-            with grading.place.judge(self.km, self.token, grading.graded.folder) as (self.judge, self.address):
+            self.manager, self.client = cast(Any, self.km), cast(Any, self.kc)
+            provisioner = self.manager.provisioner
+            importing = await self._request(f"import {CALLS}")  # both sides at the same time
+            with grading.place.judge(self.manager, self.token, grading.graded) as (self.judge, self.address):
                 try:
+                    await self._reply(importing, IMPORT_SECONDS)
                     await self._cells()
                     await self._tripwires()
                 except CellTimeoutError:
                     self._ended(STUCK)
                 except DeadKernelError as error:
-                    self._ended(STUCK if str(error) == STUCK else DEAD)
+                    self._ended(str(error) if str(error) in (STUCK, SILENT) else DEAD)
         self.peak_mib = getattr(provisioner, "peak_mib", None)
 
     def _ended(self, how: str) -> None:
@@ -287,7 +320,7 @@ class Run(NotebookClient):
                 raise CellTimeoutError("the notebook took too long")
             timed_out = await self._cell(cell, index)
             if grade_id in graded.preludes and is_ours(cell):
-                self._prelude(grade_id)
+                self.judge.reach(grade_id)
             elif is_test(cell) and timed_out:
                 self.verdicts[grade_id] = Verdict(TIME_OUT)
             elif is_test(cell):
@@ -303,22 +336,17 @@ class Run(NotebookClient):
         await self.async_execute_cell(cell, index)
         return bool(replies) and replies[0].get("ename") == TIME_OUT
 
-    def _prelude(self, grade_id: str) -> None:
-        verdict = self.judge.prelude(self.grading.graded.preludes[grade_id])
-        if verdict.error:
-            raise RuntimeError(
-                f"the set's own cell {grade_id!r} does not run here, so nothing can be graded: "
-                f"{verdict.error}: {verdict.message}"
-            )
-
     async def _verdict(self, grade_id: str) -> Verdict:
         """Have the learner's kernel answer the judge while it runs the test."""
-        code = f"from racecourse.grading.calls import answer as _; _({self.address!r}, {self.token!r}, globals())"
+        code = f"from {CALLS} import answer as _; _({self.address!r}, {self.token!r}, globals())"
         message = await self._request(code)
         test, needed = self._source(grade_id), self.grading.graded.needed[grade_id]
         verdict = self.judge.test(test, needed, self.grading.seconds)
+        if verdict.error == NO_ANSWER:
+            self.verdicts[grade_id] = verdict
+            raise DeadKernelError(SILENT)
         if await self._reply(message, 0 if verdict.error == TIME_OUT else SETTLE_SECONDS) is None:
-            await ensure_async(self.km.interrupt_kernel())
+            await ensure_async(self.manager.interrupt_kernel())
             if await self._reply(message, SETTLE_SECONDS) is None:
                 self.verdicts[grade_id] = verdict
                 raise DeadKernelError(STUCK)
@@ -334,7 +362,7 @@ class Run(NotebookClient):
         return source
 
     async def _request(self, code: str) -> str:
-        return await ensure_async(self.kc.execute(code, silent=True, store_history=False, stop_on_error=False))
+        return await ensure_async(self.client.execute(code, silent=True, store_history=False, stop_on_error=False))
 
     async def _reply(self, message: str, seconds: float) -> dict[str, Any] | None:
         """The kernel's reply to a request, None if there is none within `seconds`.
@@ -345,7 +373,7 @@ class Run(NotebookClient):
         deadline = time.monotonic() + seconds
         while True:
             try:
-                reply = await ensure_async(self.kc.shell_channel.get_msg(timeout=POLL_SECONDS))
+                reply = await ensure_async(self.client.shell_channel.get_msg(timeout=POLL_SECONDS))
             except Empty:
                 await self._async_check_alive()
                 if time.monotonic() > deadline:
@@ -355,9 +383,9 @@ class Run(NotebookClient):
                     return reply["content"]
 
     async def _tripwires(self) -> None:
-        """Does the learner's kernel still say when something is wrong? What it says earns nothing, but is worth a look.
+        """Does the learner's kernel still say when something is wrong? What it says earns nothing; it is worth a look.
 
-        An assertion with a number that nobody knows must fail, and so must a visible check of an answer that is not one.
+        An assertion with a number that nobody knows must fail, and so must a visible check of what is no answer.
         """
         nonce = secrets.token_hex(8)
         reply = await self._reply(await self._request(f"raise AssertionError({nonce!r})"), SETTLE_SECONDS)
@@ -458,14 +486,14 @@ def explain(verdict: Verdict) -> str:
         return "took too long and was stopped: is there a loop that never ends?"
     if verdict.error == KERNEL_DIED:
         return "the kernel died while this check ran"
-    if verdict.error == JUDGE_DIED:
+    if verdict.error in (JUDGE_DIED, NO_ANSWER):
         return text
     if verdict.error == "AssertionError":
         return text or "a check with other numbers than the worked example's did not hold"
     return f"{verdict.error}: {text}"
 
 
-# ----------------------------------------------------------------------------------------------- the learner's own check
+# ---------------------------------------------------------------------------------------------- the learner's own check
 
 
 def check(name_or_path: str | Path, *, root: Path | None = None, timeout_s: int = 180) -> Report:

@@ -19,6 +19,11 @@ MESSAGE = (
 
 def python_of(source: str) -> str:
     """The Python of a cell: IPython's own syntax (%pip, x = !ls, f?) becomes calls, %%magic headings go."""
+    try:
+        ast.parse(source)
+        return source
+    except (SyntaxError, ValueError):
+        pass
     from IPython.core.inputtransformer2 import TransformerManager
 
     while source.lstrip().startswith("%%"):

@@ -2,9 +2,11 @@
 
 `Judge` holds what a notebook's namespace would hold without the learner: the set's own cells have run in it. For each
 test the learner's kernel is told to call here (`calls.answer`), the names that the test uses become proxies of the
-learner's functions, and the test runs as it is written. `serve` is a judge in a process of its own, forked from the
-zygote; `racecourse check` has one in its own process, because there the learner grades what is theirs.
+learner's functions, and the test runs as it is written. `racecourse check` has a judge in its own process, because
+there the learner grades what is theirs. The grader has a `Court`, a process forked from the zygote in which the set's
+own cells have run once: each submission gets a judge of its own, forked from that.
 
+Importing this file loads no torch: who only talks to judges needs none.
 Left out: who starts the kernel, and what becomes of the verdict (`checker`).
 """
 
@@ -12,24 +14,28 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
+import functools
 import io
-import json
+import os
 import random
+import signal
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from racecourse.grading.calls import AnswerError, Answers, CallTimeoutError, KernelDiedError
 from racecourse.grading.integrity import python_of
+from racecourse.grading.lines import Lines, say, say_if_heard
 
 CONNECT_SECONDS = 20  # for a kernel that has nothing else to do
 TIME_OUT = "CellTimeoutError"  # nbclient's names for what can happen to a cell
 KERNEL_DIED = "DeadKernelError"
 JUDGE_DIED = "JudgeDiedError"
-PRELUDE_SECONDS = 300  # for a cell of the set's own, which may load a model
+NO_ANSWER = "NoAnswerError"
+PREPARE_SECONDS = 300  # for the cells of the set's own, which may load a model
 
 
 @dataclass(frozen=True)
@@ -42,34 +48,48 @@ class Verdict:
 
 
 class Judge:
-    """A namespace of the set's own cells, and the tests run in it one after the other.
+    """A namespace of the set's own cells, and the tests run in it one after the other."""
 
-    `listener` is where the learner's kernel calls; `token` is what it says first.
-    """
-
-    def __init__(self, listener: socket.socket, token: str) -> None:
+    def __init__(self) -> None:
         import numpy as np
         import torch
 
-        self.listener, self.token = listener, token
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
-        self.ours: dict[str, Any] = {}  # what the set's own cells defined: it crosses by name
+        self.bound: dict[str, dict[str, Any]] = {}  # by cell: what the set's own cells bound
+        self.ours: dict[str, Any] = {}  # all of that: it crosses by name
         random.seed(0)  # a learner's random numbers follow from these in every call: two runs, one verdict
         np.random.seed(0)
         torch.manual_seed(0)
 
-    def prelude(self, source: str) -> Verdict:
-        """Run a cell of the set's own."""
-        verdict = self._run(source, "<the set's own cell>")
-        self.ours = {name: value for name, value in self.namespace.items() if not name.startswith("__")}
-        return verdict
+    def prepare(self, preludes: dict[str, str]) -> Verdict:
+        """Run the set's own cells, in order, until one fails."""
+        for grade_id, source in preludes.items():
+            before = dict(self.namespace)
+            verdict = self._run(source, f"<{grade_id}>")
+            if verdict.error:
+                return dataclasses.replace(verdict, message=f"in the set's own cell {grade_id!r}: {verdict.message}")
+            self.bound[grade_id] = {
+                name: value for name, value in self.namespace.items() if before.get(name, self) is not value
+            }
+            self.ours |= self.bound[grade_id]
+        return Verdict()
+
+    def listen(self, listener: socket.socket, token: str) -> None:
+        """`listener` is where the learner's kernel calls from now on; `token` is what it says first."""
+        self.listener, self.token = listener, token
+
+    def reach(self, grade_id: str) -> None:
+        """The notebook is at this cell of the set's own: what it bound has its value, whatever a test made of it."""
+        self.namespace |= self.bound[grade_id]
 
     def test(self, source: str, names: Iterable[str], seconds: float) -> Verdict:
         """Run a test against the learner's `names`; a test that needs more than `seconds` has failed."""
+        from racecourse.grading.calls import AnswerError, Answers, CallTimeoutError, KernelDiedError
+
         try:
             connection = self._accept()
         except TimeoutError:
-            return Verdict(KERNEL_DIED, "the kernel did not answer")
+            return Verdict(NO_ANSWER, "the kernel did not answer when your functions were called")
         with connection:
             answers = Answers(connection, named=self.ours, seconds=seconds)
             try:
@@ -117,6 +137,8 @@ def _quiet() -> Iterator[None]:
 
 
 def verdict_of(error: Exception) -> Verdict:
+    from racecourse.grading.calls import AnswerError
+
     if isinstance(error, AnswerError):  # of a class of the learner's: "TheirError: text"
         kind, _, text = str(error).partition(": ")
         return Verdict(kind, text[:2000])
@@ -126,84 +148,124 @@ def verdict_of(error: Exception) -> Verdict:
 def run_cell(source: str, name: str, namespace: dict[str, Any]) -> float | None:
     """Run a cell; the value of an expression at its end, if that is a plain number."""
     tree = ast.parse(python_of(source), name)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, name, "exec"), namespace)
-    value = eval(compile(ast.Expression(last.value), name, "eval"), namespace) if last else None
-    return float(value) if type(value) in (int, float) else None
+    value = None
+    last = tree.body[-1] if tree.body else None
+    if isinstance(last, ast.Expr):
+        tree.body.pop()
+        exec(compile(tree, name, "exec"), namespace)
+        value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+    else:
+        exec(compile(tree, name, "exec"), namespace)
+    return float(value) if isinstance(value, int | float) and type(value) is not bool else None
 
 
-# ------------------------------------------------------------------------------------------- in a process of its own
+# -------------------------------------------------------------------------------------------- in processes of their own
 
 
-def serve(control: socket.socket, listener: socket.socket) -> None:
-    """Do what the lines of `control` ask for, until it closes: one JSON object each way per request."""
-    with control, control.makefile("rwb") as lines:
-        judge = Judge(listener, json.loads(lines.readline())["token"])
-        for line in lines:
-            request = json.loads(line)
-            verdict = getattr(judge, request.pop("do"))(**request)
-            lines.write(json.dumps(asdict(verdict)).encode() + b"\n")
-            lines.flush()
+def serve(line: socket.socket, judge: Judge | None = None) -> None:
+    """Do what the lines ask for, until they end: what a court does, and what a judge does that it forked."""
+    from racecourse.grading.walls import run_and_exit  # Linux only, as courts are
+
+    judge = judge or Judge()
+    lines = Lines(line)
+    forked: list[int] = []
+    for request in lines:
+        match request.pop("do"):
+            case "prepare":
+                say(line, asdict(judge.prepare(**request)))
+            case "fork":
+                forked = [pid for pid in forked if not os.waitpid(pid, os.WNOHANG)[0]]
+                theirs, listener = (socket.socket(fileno=file) for file in lines.take_files())
+                pid = os.fork()
+                if pid == 0:
+                    line.close()
+                    judge.listen(listener, request["token"])
+                    run_and_exit(functools.partial(serve, theirs, judge))
+                theirs.close()
+                listener.close()
+                forked.append(pid)
+                say(line, {"pid": pid})
+            case "reach":
+                judge.reach(**request)
+            case "test":
+                say(line, asdict(judge.test(**request)))
 
 
-class FarJudge:
-    """A `Judge` in another process, with the same methods.
+class JudgeDiedError(RuntimeError):
+    """A process that judges ended, or did not come to an end."""
 
-    `start` makes that process, and returns a connection that it lives as long as, and the line to it. A judge that ends
-    in the middle of a test, because it was sent more than it can hold, or does not come to an end, is replaced by a new
-    one; the test has failed.
+
+def ask(line: socket.socket, message: dict[str, Any], seconds: float, files: Sequence[socket.socket] = ()) -> Any:
+    """
+    Raises:
+        JudgeDiedError: no answer within `seconds`, which a judge that lives always gives.
+    """
+    try:
+        line.settimeout(seconds)
+        say(line, message, files)
+        return next(Lines(line))
+    except (OSError, StopIteration) as error:
+        raise JudgeDiedError("the check could not be finished: is a result far too large?") from error
+
+
+class Court:
+    """The process from which judges are forked.
+
+    `start` makes it and returns a connection that it lives as long as, and the line to it.
+
+    Raises:
+        RuntimeError: a cell of the set's own does not run here.
     """
 
-    def __init__(self, start: Callable[[], tuple[socket.socket, socket.socket]], token: str) -> None:
-        self.start, self.token = start, token
-        self.preludes: list[str] = []
-        self._begin()
+    def __init__(self, start: Callable[[], tuple[socket.socket, socket.socket]], preludes: dict[str, str]) -> None:
+        self.lifeline, self.line = start()
+        verdict = Verdict(**ask(self.line, {"do": "prepare", "preludes": preludes}, PREPARE_SECONDS))
+        if verdict.error:
+            raise RuntimeError(f"nothing can be graded here: {verdict.error} {verdict.message}")
 
-    def prelude(self, source: str) -> Verdict:
-        self.preludes.append(source)
-        return self._ask({"do": "prelude", "source": source}, seconds=PRELUDE_SECONDS)
-
-    def test(self, source: str, names: Iterable[str], seconds: float) -> Verdict:
-        request = {"do": "test", "source": source, "names": list(names), "seconds": seconds}
-        try:
-            return self._ask(request, seconds=CONNECT_SECONDS + 2 * seconds + 10)
-        except JudgeDiedError as error:
-            self.close()
-            self._begin()
-            for prelude in self.preludes:
-                self._ask({"do": "prelude", "source": prelude}, seconds=PRELUDE_SECONDS)
-            return Verdict(JUDGE_DIED, str(error))
+    def judge(self, listener: socket.socket, token: str) -> tuple[socket.socket, int]:
+        """The line to a new judge, and its process id."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            answer = ask(self.line, {"do": "fork", "token": token}, CONNECT_SECONDS, [theirs, listener])
+        return ours, answer["pid"]
 
     def close(self) -> None:
         self.lifeline.close()
         self.line.close()
 
-    def _begin(self) -> None:
-        self.lifeline, self.line = self.start()
-        self._send({"token": self.token})
 
-    def _send(self, message: dict[str, Any]) -> None:
-        self.line.sendall(json.dumps(message).encode() + b"\n")
+class FarJudge:
+    """A judge of a court, with a `Judge`'s methods.
 
-    def _ask(self, message: dict[str, Any], seconds: float) -> Verdict:
-        """
-        Raises:
-            JudgeDiedError: no answer within `seconds`, which a judge that lives always gives.
-        """
+    One that ends in the middle of a test, because it was sent more than it can hold, or that does not come to an end,
+    is replaced by a new one; the test has failed.
+    """
+
+    def __init__(self, court: Court, listener: socket.socket, token: str) -> None:
+        self.court, self.listener, self.token = court, listener, token
+        self.reached: list[str] = []
+        self._begin()
+
+    def reach(self, grade_id: str) -> None:
+        self.reached.append(grade_id)
+        say_if_heard(self.line, {"do": "reach", "grade_id": grade_id})
+
+    def test(self, source: str, names: Iterable[str], seconds: float) -> Verdict:
+        request = {"do": "test", "source": source, "names": list(names), "seconds": seconds}
         try:
-            self._send(message)
-            answer = b""
-            deadline = time.monotonic() + seconds
-            while not answer.endswith(b"\n"):
-                self.line.settimeout(max(0.01, deadline - time.monotonic()))
-                received = self.line.recv(65536)
-                if not received:
-                    raise ConnectionResetError
-                answer += received
-        except OSError as error:  # a timeout is one
-            raise JudgeDiedError("the check could not be finished: is a result far too large?") from error
-        return Verdict(**json.loads(answer))
+            return Verdict(**ask(self.line, request, CONNECT_SECONDS + 2 * seconds + 10))
+        except JudgeDiedError as error:
+            self.close()
+            self._begin()
+            return Verdict(JUDGE_DIED, str(error))
 
+    def close(self) -> None:
+        self.line.close()
+        with contextlib.suppress(ProcessLookupError):  # it may compute still; until the next fork the id is its own
+            os.kill(self.pid, signal.SIGKILL)
 
-class JudgeDiedError(RuntimeError):
-    """The process that judges ended, or did not come to an end."""
+    def _begin(self) -> None:
+        self.line, self.pid = self.court.judge(self.listener, self.token)
+        for grade_id in self.reached:
+            say_if_heard(self.line, {"do": "reach", "grade_id": grade_id})

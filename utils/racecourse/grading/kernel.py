@@ -33,6 +33,7 @@ from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import Dict, Enum, Float, List, Unicode
 
 from racecourse.grading import walls
+from racecourse.grading.lines import Lines, say
 
 LONGEST_SOCKET = 107  # bytes of a path that a Unix socket can have on Linux
 START_SECONDS = 300  # for the zygote: a cold disk and several models
@@ -154,7 +155,7 @@ class ZygoteProvisioner(KernelProvisionerBase):
     async def send_signal(self, signum: int) -> None:
         if self._connection is not None:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has ended; poll() will say so
-                self._connection.sendall(json.dumps({"signal": int(signum)}).encode() + b"\n")
+                say(self._connection, {"signal": int(signum)})
 
     async def kill(self, restart: bool = False) -> None:
         await self.send_signal(signal.SIGKILL)
@@ -194,17 +195,9 @@ def request_kernel(
     for _ in range(3):  # a zygote may end, because it was idle, between our connecting and its answer
         connection = connect(preload, idle_seconds)
         try:
-            line = json.dumps(request).encode() + b"\n"
-            sent = socket.send_fds(connection, [line], [file.fileno() for file in files])
-            connection.sendall(line[sent:])
-            answer = b""
-            while not answer.endswith(b"\n"):
-                received = connection.recv(65536)
-                if not received:
-                    raise ConnectionResetError
-                answer += received
-            message = json.loads(answer)
-        except (BrokenPipeError, ConnectionResetError):
+            say(connection, request, files)
+            message = next(Lines(connection))
+        except (BrokenPipeError, ConnectionResetError, StopIteration):
             connection.close()
             continue
         if "error" in message:
@@ -214,19 +207,17 @@ def request_kernel(
     raise RuntimeError(f"the zygote ended three times before it answered; its messages are in {log_of(preload)}")
 
 
-def request_judge(
-    listener: socket.socket, cwd: Path, preload: list[str], idle_seconds: float
-) -> tuple[socket.socket, socket.socket]:
+def request_court(cwd: Path, preload: list[str], idle_seconds: float) -> tuple[socket.socket, socket.socket]:
     """A process that runs tests (`judge.serve`), forked from the same zygote: what it lives as long as, and its line.
 
-    `listener` is where the learner's kernel will call, `cwd` the set's folder of data.
+    `cwd` is the set's folder of data.
     """
     ours, theirs = socket.socketpair()
     request = {
-        "isolation": "judge", "limits": vars(walls.Limits()), "cwd": str(cwd), "env": {**os.environ, **ONE_THREAD}
+        "isolation": "court", "limits": vars(walls.Limits()), "cwd": str(cwd), "env": {**os.environ, **ONE_THREAD}
     }  # fmt: skip
     with theirs:
-        lifeline, _ = request_kernel(request, preload, idle_seconds, [theirs, listener])
+        lifeline, _ = request_kernel(request, preload, idle_seconds, [theirs])
     return lifeline, ours
 
 

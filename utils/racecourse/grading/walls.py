@@ -156,7 +156,7 @@ def _limit_and_run(program: Callable[[], None], limits: Limits, cwd: str, parent
     ceiling = _address_space() + limits.memory_mib * MIB
     os.setsid()
     _silence()
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     if os.getppid() != parent:  # it died before that
         return
     apply_limits(limits, ceiling)
@@ -174,6 +174,11 @@ def run_and_exit(program: Callable[[], None]) -> None:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     finally:
         os._exit(status & 0xFF)
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process when the thread that made it ends."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def close_all_but(*kept: int) -> None:

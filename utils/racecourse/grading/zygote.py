@@ -9,7 +9,7 @@ A connection to the socket is one kernel's life. The first line asks, `{"argv": 
 "connection_dir": ..., "isolation": "sandbox" | "none", "limits": {...}, "readable": [...]}`; the answer is
 `{"pid": n}` or `{"error": "..."}`. Then `{"signal": n}` is passed on, and `{"exit": code, "peak_mib": n}` says that the
 kernel ended, and how much memory of its own it had at most. When the connection closes, or the zygote dies, the kernel
-is killed. With `"isolation": "judge"` and two files sent along, the process runs tests (`judge`) instead: it is ours,
+is killed. With `"isolation": "court"` and a socket sent along, the process runs tests (`judge`) instead: it is ours,
 and has limits but no walls.
 
 Left out: GPUs (CUDA does not survive a fork), other kernels than ipykernel, and systems other than Linux.
@@ -22,7 +22,6 @@ import contextlib
 import functools
 import gc
 import importlib
-import json
 import os
 import random
 import select
@@ -32,19 +31,19 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from racecourse.grading import walls
+from racecourse.grading.lines import Lines, say_if_heard
 
-MOST_REQUEST = 2**20  # bytes
 REQUEST_SECONDS = 30  # a client that asks for nothing is dropped
 WARM = """
     debugpy.server IPython.core.completer ipykernel.debugger ipykernel.ipkernel ipykernel.kernelapp ipykernel.zmqshell
     jaxtyping matplotlib.backends.backend_agg matplotlib.pyplot matplotlib_inline.config numpy safetensors.torch scipy
     torch.nn.functional transformers racecourse.models.generation racecourse.models.shipped
-    racecourse.models.tokenizer racecourse.models.transformer racecourse.grading.judge racecourse.learn.hints
+    racecourse.models.tokenizer racecourse.models.transformer racecourse.grading.calls racecourse.learn.hints
+    racecourse.learn.setup
 """.split()  # noqa: SIM905 (a list of this length is easier to read without quotes)
 Loaded = dict[str, tuple[Any, Any]]  # name: model and tokenizer
 
@@ -101,7 +100,7 @@ def supervise(connection: socket.socket, lifeline: int, loaded: Loaded) -> None:
     shared_kib = _resident_kib()
     walls.close_all_but(connection.fileno(), lifeline)
     connection.settimeout(REQUEST_SECONDS)
-    lines = _lines(connection)
+    lines = Lines(connection)
     try:
         request = next(lines)
         shut_in = request["isolation"] == "sandbox"
@@ -110,10 +109,10 @@ def supervise(connection: socket.socket, lifeline: int, loaded: Loaded) -> None:
         return
     except (KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
         named = str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
-        _say(connection, {"error": named})
+        say_if_heard(connection, {"error": named})
         return
     loaded.clear()
-    _say(connection, {"pid": pid})
+    say_if_heard(connection, {"pid": pid})
     ended = os.pidfd_open(pid)
     try:
         while True:
@@ -122,7 +121,7 @@ def supervise(connection: socket.socket, lifeline: int, loaded: Loaded) -> None:
                 _, status, usage = os.wait4(pid, 0)
                 pid = 0
                 peak_mib = max(0, usage.ru_maxrss - shared_kib) / 1024
-                _say(connection, {"exit": os.waitstatus_to_exitcode(status), "peak_mib": round(peak_mib, 1)})
+                say_if_heard(connection, {"exit": os.waitstatus_to_exitcode(status), "peak_mib": round(peak_mib, 1)})
                 return
             if lifeline in ready:
                 return
@@ -141,9 +140,10 @@ def supervise(connection: socket.socket, lifeline: int, loaded: Loaded) -> None:
 
 def _start(request: dict[str, Any], files: list[int], loaded: Loaded, shut_in: bool) -> int:
     limits = walls.Limits(**request["limits"])
-    if request["isolation"] == "judge":
-        judge = functools.partial(be_judge, *files, request["env"], loaded)
-        return walls.spawn_without(judge, limits=limits, cwd=request["cwd"], kept=files)
+    if request["isolation"] == "court":
+        (line,) = files
+        court = functools.partial(be_court, line, request["env"], loaded)
+        return walls.spawn_without(court, limits=limits, cwd=request["cwd"], kept=files)
     program = functools.partial(be_kernel, request["argv"], request["env"], loaded)
     if shut_in:
         folder, data = Path(request["connection_dir"]), request["cwd"]
@@ -185,36 +185,6 @@ def _end_children() -> None:
             os.waitpid(int(child), 0)
 
 
-class _lines(Iterator[dict[str, Any]]):  # noqa: N801 (reads like a function)
-    """The JSON lines of a connection, until it closes."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection, self.buffer = connection, b""
-        self.files: list[int] = []  # that came along
-
-    def __next__(self) -> dict[str, Any]:
-        while b"\n" not in self.buffer:
-            try:
-                received, files, _, _ = socket.recv_fds(self.connection, 65536, 2)
-                self.files += files
-            except (ConnectionResetError, TimeoutError):
-                received = b""
-            if not received or len(self.buffer) > MOST_REQUEST:
-                raise StopIteration
-            self.buffer += received
-        line, self.buffer = self.buffer.split(b"\n", 1)
-        return json.loads(line)
-
-    def more(self) -> bool:
-        """Whether another line is here already."""
-        return b"\n" in self.buffer
-
-
-def _say(connection: socket.socket, message: dict[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError):  # nobody is there to hear it
-        connection.sendall(json.dumps(message).encode() + b"\n")
-
-
 def _resident_kib() -> int:
     """What of this process lies in memory: after a fork its child shares all of it."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -224,15 +194,15 @@ def _resident_kib() -> int:
 # --- the kernel, and the process that judges it
 
 
-def be_judge(control: int, listener: int, env: dict[str, str], loaded: Loaded) -> None:
-    """What the forked process does that runs tests: the same models are loaded, the code is ours."""
+def be_court(line: int, env: dict[str, str], loaded: Loaded) -> None:
+    """What the forked process does from which judges come: the same models are loaded, the code is ours."""
     from racecourse.grading import judge
 
     os.environ.clear()
     os.environ.update(env)
     tempfile.tempdir = None
     hand_over(loaded)
-    judge.serve(socket.socket(fileno=control), socket.socket(fileno=listener))
+    judge.serve(socket.socket(fileno=line))
 
 
 def be_kernel(argv: list[str], env: dict[str, str], loaded: Loaded) -> None:

@@ -1,0 +1,420 @@
+"""Grade a whole class: `racecourse grade 01_transformers` for classroom/submitted, or for a zip from an LMS.
+
+Workers grade one submission each and return its record; this process alone writes. For every student first the notebook
+and the feedback, then the record in classroom/records/, each written at once or not at all; at last every record goes
+to nbgrader's gradebook, also those that lay there. So a grading that was killed, at whatever instant, goes on where it
+was, and the gradebook never holds a score that no record explains. A record counts as long as the submission, the set,
+the grader and the class's secret are what they were.
+
+The engine is any `concurrent.futures.Executor` whose workers see the course's folder; loky's by default.
+Left out: manual grading (nbgrader's formgrader), due dates and late penalties.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from racecourse.grading.intake import Submission, find_submissions
+from racecourse.grading.integrity import is_answer
+from racecourse.grading.records import Flag, Report, from_json, to_json
+from racecourse.learn.notebooks import course_root, read, release_path, target_of
+
+MODEL = "smollm2-135m-instruct"  # loaded before the fork, where a set uses it
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to grade; a part of every record's key, but for what changes no result."""
+
+    root: Path
+    isolation: str = "sandbox"
+    seconds: int = 60  # for one cell, and for one check
+    secret: bytes = b""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What a worker returns: plain text, so that it may come from another machine."""
+
+    report: str  # JSON
+    notebook: str = ""  # JSON: as it ran, with what it printed; empty if it could not be read
+    is_final: bool = True  # False: the grader failed, not the submission; the next run tries again
+
+
+# ------------------------------------------------------------------------------------------------------ one submission
+
+
+def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
+    """Take in one file, run it, judge it. Whatever is wrong with the file is in the report; nothing of it raises."""
+    import nbformat
+
+    from racecourse.grading.checker import Grading
+    from racecourse.grading.intake import Refused, parse, repair, require_set
+
+    graded = _set(name, options.root)
+    try:
+        submission, remarks = parse(data)
+        require_set(submission, name, _releases(options.root))
+        notebook = json_copy(submission)
+        remarks += repair(notebook, graded.release)
+    except Refused as refusal:
+        return Graded(to_json(refused(graded, student, str(refusal))))
+    preload = (MODEL,) if MODEL in "".join(graded.preludes.values()) else ()
+    place = _place(options.isolation, preload)
+    grading = Grading(
+        graded, notebook, place, seconds=options.seconds, all_seconds=20 * options.seconds, student=student,
+        secret=options.secret, remarks=remarks,
+    )  # fmt: skip
+    outcome = grading.run()
+    return Graded(to_json(outcome.report), nbformat.writes(outcome.notebook))
+
+
+@functools.cache
+def _place(isolation: str, preload: tuple[str, ...]) -> Any:
+    """One per worker: it holds the process from which judges are forked."""
+    from racecourse.grading.checker import Apart
+
+    return Apart(isolation, preload)
+
+
+@functools.lru_cache(maxsize=4)
+def _set(name: str, root: Path) -> Any:
+    from racecourse.grading.checker import GradedSet
+
+    return GradedSet.load(name, root)
+
+
+@functools.lru_cache(maxsize=1)
+def _releases(root: Path) -> dict[str, Any]:
+    return {path.stem: read(path) for path in sorted(root.glob("exercises/*/*.ipynb"))}
+
+
+def json_copy(notebook: Any) -> Any:
+    import nbformat
+
+    return nbformat.from_dict(json.loads(json.dumps(notebook)))
+
+
+def refused(graded: Any, student: str, reason: str) -> Report:
+    """The report on a submission of which nothing could be graded."""
+    from racecourse.grading.checker import score
+
+    exercises = score(graded.release, graded.stubs, {}, {})
+    for exercise in exercises:
+        for part in exercise.parts:
+            part.message = "" if exercise.by_hand else "not graded"
+    return Report(graded.name, exercises, student=student, refused=reason)
+
+
+# ----------------------------------------------------------------------------------------------------------- the folder
+
+
+@dataclass(frozen=True)
+class Classroom:
+    """The private folder of a class, in nbgrader's layout and with the records beside it."""
+
+    root: Path
+    name: str  # of the set
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "classroom"
+
+    @property
+    def submitted(self) -> Path:
+        return self.folder / "submitted"
+
+    @property
+    def records(self) -> Path:
+        return self.folder / "records" / self.name
+
+    @property
+    def db_url(self) -> str:
+        return f"sqlite:///{self.folder / 'gradebook.db'}"
+
+    def autograded(self, student: str) -> Path:
+        return self.folder / "autograded" / student / self.name / f"{self.name}.ipynb"
+
+    def feedback(self, student: str) -> Path:
+        return self.folder / "feedback" / student / self.name / f"{self.name}.html"
+
+    def secret(self) -> bytes:
+        """The class's own number, made at the first use: from it follow the inputs of all hidden tests."""
+        path = self.folder / "secret"
+        if not path.exists():
+            write_at_once(path, secrets.token_hex(32), mode=0o600)
+        return path.read_text().strip().encode()
+
+    def record(self, student: str, key: str) -> Report | None:
+        """A record that still counts."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            raw = json.loads((self.records / f"{student}.json").read_text(encoding="utf-8"))
+            if raw["key"] == key and self.autograded(student).exists() != bool(raw["report"]["refused"]):
+                return from_json(json.dumps(raw["report"]))
+        return None
+
+    def write(self, submission: Submission, key: str, graded: Graded) -> Report:
+        """All files of one student; the record comes last, and says that the others are there."""
+        import nbformat
+        from racecourse.grading.reports import feedback, neutralised
+
+        report = from_json(graded.report)
+        notebook = neutralised(nbformat.reads(graded.notebook, as_version=4)) if graded.notebook else None
+        if notebook is None:
+            self.autograded(submission.student).unlink(missing_ok=True)  # of an earlier submission
+        else:
+            write_at_once(self.autograded(submission.student), nbformat.writes(notebook))
+        write_at_once(self.feedback(submission.student), feedback(report, notebook))
+        said = {"key": key if graded.is_final else "", "report": json.loads(graded.report)}
+        write_at_once(self.records / f"{submission.student}.json", json.dumps(said, ensure_ascii=False, indent=1))
+        return report
+
+
+def write_at_once(path: Path, text: str, mode: int | None = None) -> None:
+    """The whole file or none of it, whenever this process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    if mode is not None:
+        unfinished.chmod(mode)
+    unfinished.replace(path)
+
+
+# ------------------------------------------------------------------------------------------------------------ the batch
+
+
+@dataclass
+class Batch:
+    """What became of a class's submissions."""
+
+    name: str
+    reports: list[Report] = field(default_factory=list)  # by student
+    skipped: list[str] = field(default_factory=list)  # files that are no submission, and why
+    n_new: int = 0  # graded now; the others' records still counted
+
+
+Listener = Callable[[Report, int, int], None]  # a report, how many there are now, of how many
+
+
+def grade(
+    name: str, source: Path | None = None, *, root: Path | None = None, isolation: str = "sandbox", seconds: int = 60,
+    workers: int | None = None, executor: Executor | None = None, on_report: Listener | None = None,
+) -> Batch:  # fmt: skip
+    """Grade every submission of the set `name` below `source` and bring the gradebook up to date.
+
+    `executor` is the engine: loky with `workers` processes, if it is left out.
+
+    Raises:
+        ValueError: no such set.
+        FileNotFoundError: there is nothing at `source`.
+        RuntimeError: nothing can be graded here: no walls, or the published solution does not pass.
+    """
+    from racecourse.grading.gradebook import Marks
+
+    root = course_root(root)
+    classroom = Classroom(root, name)
+    submissions, skipped = find_submissions(source or classroom.submitted, name, root=root)
+    options = Options(root, isolation, seconds, classroom.secret())
+    batch = Batch(name, skipped=skipped)
+    with Marks(classroom.db_url) as marks:  # first: another grading of this class may be running
+        marks.prepare(name, read(target_of(name, root)), read(release_path(name, root)))
+
+        def note(submission: Submission, report: Report) -> None:
+            batch.reports.append(report)
+            marks.write(report, read_if(classroom.autograded(submission.student)), submission.submitted_at)
+            if on_report:
+                on_report(report, len(batch.reports), len(submissions))
+
+        keys = {one.student: key_of(name, one.data, options) for one in submissions}
+        todo = []
+        for submission in submissions:
+            if report := classroom.record(submission.student, keys[submission.student]):
+                note(submission, report)
+            else:
+                todo.append(submission)
+        batch.n_new = len(todo)
+        if todo:
+            with engine(executor, workers, len(todo)) as pool:
+                require_solution(name, pool, options)
+                for submission, graded in results(name, todo, pool, options):
+                    note(submission, classroom.write(submission, keys[submission.student], graded))
+    batch.reports.sort(key=lambda report: report.student)
+    return batch
+
+
+def read_if(path: Path) -> Any:
+    return read(path) if path.exists() else None
+
+
+def key_of(name: str, data: bytes, options: Options) -> str:
+    """What a record stands for: change any of it, and the submission is graded again."""
+    parts = [
+        data, target_of(name, options.root).read_bytes(), release_path(name, options.root).read_bytes(),
+        options.secret, options.isolation.encode(), str(options.seconds).encode(), _grader_version().encode(),
+    ]  # fmt: skip
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+@functools.cache
+def _grader_version() -> str:
+    """A digest of the code that grades, and of the versions that tests depend on."""
+    versions = [sys.version, *(importlib.metadata.version(name) for name in ("torch", "transformers", "ipykernel"))]
+    digest = hashlib.sha256("\n".join(versions).encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def require_solution(name: str, pool: Executor, options: Options) -> None:
+    """The published solution must earn everything here, before anybody's work is judged here."""
+    answered = solution_as_submission(name, options.root)
+    graded = pool.submit(grade_one, name, "solution", answered, options).result()
+    low = [
+        f"{part.grade_id}: {part.message}"
+        for exercise in from_json(graded.report).exercises
+        for part in exercise.parts
+        if part.earned != part.points and not exercise.by_hand
+    ]
+    if low:
+        raise RuntimeError(
+            f"nothing was graded: on this machine the set's own solution does not pass its checks ({'; '.join(low)})"
+        )
+
+
+def solution_as_submission(name: str, root: Path) -> bytes:
+    """The released notebook with the published answers in it."""
+    import nbformat
+
+    release, solution = json_copy(read(release_path(name, root))), read(target_of(name, root))
+    for cell, solved in zip(release.cells, solution.cells, strict=True):
+        if is_answer(cell):
+            cell.source = solved.source
+    return nbformat.writes(release).encode()
+
+
+# ----------------------------------------------------------------------------------------------------------- the engine
+
+
+@contextlib.contextmanager
+def engine(executor: Executor | None, workers: int | None, n_tasks: int) -> Iterator[Executor]:
+    """The given executor, or worker processes that end with this one, however it ends."""
+    if executor is not None:
+        yield executor
+        return
+    import loky
+
+    n_workers = max(1, min(workers or loky.cpu_count(), n_tasks))
+    pool = loky.ProcessPoolExecutor(max_workers=n_workers, initializer=_begin_worker, initargs=(os.getpid(),))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, kill_workers=sys.exc_info()[0] is not None)
+
+
+def _begin_worker(parent: int) -> None:
+    """A worker computes with one thread, and dies with the process that started it."""
+    os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
+    if sys.platform == "linux":
+        from racecourse.grading import walls
+
+        walls.die_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+
+
+def results(
+    name: str, submissions: Iterable[Submission], pool: Executor, options: Options
+) -> Iterator[tuple[Submission, Graded]]:
+    """Each submission with its result, as they come; one that makes the grader fail stops no other.
+
+    A worker that dies takes the pool with it. What was left is then graded by workers that grade one each.
+    """
+    futures: dict[Future, Submission] = {
+        pool.submit(grade_one, name, one.student, one.data, options): one for one in submissions
+    }
+    left: list[Submission] = []
+    while futures:
+        for future in wait(futures, return_when=FIRST_COMPLETED).done:
+            submission = futures.pop(future)
+            try:
+                yield submission, future.result()
+            except BrokenExecutor:
+                left.append(submission)
+            except Exception as error:
+                yield submission, failed(name, submission, options, f"{type(error).__name__}: {error}")
+    for submission in left:
+        yield submission, grade_alone(name, submission, options)
+
+
+def grade_alone(name: str, submission: Submission, options: Options) -> Graded:
+    with engine(None, 1, 1) as pool:
+        try:
+            return pool.submit(grade_one, name, submission.student, submission.data, options).result()
+        except Exception as error:
+            return failed(name, submission, options, f"{type(error).__name__}: {error}")
+
+
+def failed(name: str, submission: Submission, options: Options, problem: str) -> Graded:
+    """What is written where the grader failed: no points, and a person must look."""
+    report = refused(
+        _set(name, options.root), submission.student, "it could not be graded; your instructor will look at it"
+    )
+    report.flags.append(Flag("run", f"the grader failed, and will try again at its next run: {problem}"))
+    return Graded(to_json(report), is_final=False)
+
+
+# ----------------------------------------------------------------------------------------------------- the command line
+
+
+def grade_and_show(name: str, source: Path | None, *, workers: int | None, seconds: int, isolation: str) -> None:
+    """Grade with a progress bar, and print what an instructor needs to know next."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(f"grading {name}", total=None)
+
+        def note(report: Report, n: int, of: int) -> None:
+            progress.update(task, completed=n, total=of)
+
+        batch = grade(name, source, workers=workers, seconds=seconds, isolation=isolation, on_report=note)
+    show(batch, console)
+
+
+def show(batch: Batch, console: Any) -> None:
+    from rich.table import Table
+
+    if not batch.reports:
+        console.print(f"No submission of {batch.name} was found.")
+    else:
+        title = f"{batch.name}: {len(batch.reports)} submissions, {batch.n_new} of them graded now"
+        table = Table(title=title, title_justify="left")
+        for column in ("student", "points", "by hand", "seconds", "to look at"):
+            table.add_column(column, justify="left" if column in ("student", "to look at") else "right")
+        for report in batch.reports:
+            by_hand = sum(exercise.points for exercise in report.exercises if exercise.by_hand)
+            notes = [report.refused] if report.refused else [flag.said for flag in report.flags]
+            table.add_row(
+                report.student, f"{report.earned:g} / {report.points:g}", f"{by_hand:g}", f"{report.seconds:.1f}",
+                "\n".join(dict.fromkeys(notes)),
+            )  # fmt: skip
+        console.print(table, markup=False)
+        console.print("Feedback: classroom/feedback/. Marks as CSV: nbgrader export. By hand: nbgrader's formgrader.")
+    for line in batch.skipped:
+        console.print(f"Left out: {line}", markup=False, soft_wrap=True)
