@@ -87,6 +87,34 @@ def test_an_endless_call_is_a_time_out(here: tuple[Judge, socket.socket]) -> Non
     release.set()
 
 
+def test_a_function_that_changes_what_it_is_given_gains_nothing_by_it(here: tuple[Judge, socket.socket]) -> None:
+    """The reference is computed from inputs that the function has emptied; honest carelessness costs nothing."""
+    ours, listener = here
+
+    def empties(numbers: list[int]) -> int:
+        numbers.clear()
+        return 0
+
+    def careless(numbers: list[int]) -> int:
+        numbers.append(1)
+        return sum(numbers) - 1
+
+    test = "numbers = [1, 2]\nassert f(numbers) == sum(numbers)"
+    answering(listener, {"f": empties})
+    verdict = ours.test(test, ["f"], seconds=30)
+    assert verdict.error == "AssertionError" and "work on a copy" in verdict.message
+    answering(listener, {"f": empties})
+    assert not ours.test("# in place\n" + test, ["f"], seconds=30).error
+    answering(listener, {"f": careless})
+    assert not ours.test("numbers = [1, 2]\nassert f(numbers) == 3", ["f"], seconds=30).error
+
+
+def test_a_test_that_computes_for_ever_itself_is_stopped(here: tuple[Judge, socket.socket]) -> None:
+    ours, listener = here
+    answering(listener, LEARNER)
+    assert ours.test("f(1)\nwhile True:\n    pass", ["f"], seconds=0.5).error == judge.TIME_OUT
+
+
 def test_a_kernel_that_does_not_call_and_one_without_the_token(
     here: tuple[Judge, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,9 +149,12 @@ def forked() -> tuple[socket.socket, socket.socket]:
 
 @pytest.fixture
 def far() -> Iterator[tuple[FarJudge, socket.socket]]:
-    with closing(Court(forked, PRELUDES)) as court, listening() as listener:
-        with closing(FarJudge(court, listener, TOKEN)) as ours:
-            yield ours, listener
+    with (
+        closing(Court(forked, PRELUDES)) as court,
+        listening() as listener,
+        closing(FarJudge(court, listener, TOKEN)) as ours,
+    ):
+        yield ours, listener
 
 
 def test_a_far_judge_gives_the_same_verdicts(far: tuple[FarJudge, socket.socket]) -> None:
@@ -171,7 +202,7 @@ def test_a_judge_is_gone_when_it_is_closed(far: tuple[FarJudge, socket.socket]) 
     other.close()
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        line, pid = ours.court.judge(listener, TOKEN)  # at a fork the court buries what has ended
+        line, _ = ours.court.judge(listener, TOKEN)  # at a fork the court buries what has ended
         line.close()
         try:
             os.kill(other.pid, 0)

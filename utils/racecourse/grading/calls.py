@@ -2,8 +2,9 @@
 
 `Answers` is the checker's side: it fetches a name from the learner's namespace, and a function comes back as a
 `Remote` that can be called like the original. `serve` is the learner's side: it answers such calls, one after the
-other, in the kernel's main thread. Arguments and results are plain data (`wire`); what a call changed in its arguments,
-or in the state of the random generators, is changed here as well; a gradient that is asked for here is computed there.
+other, in the kernel's main thread. Arguments and results are plain data (`wire`); what a call changed in its arguments
+is changed here as well; a gradient that is asked for here is computed there. The random generators there follow those
+here, never the reverse.
 A test may hand over functions of its own: the learner's code can call them, and learns nothing else about them.
 
 Left out: threads, asynchronous functions, and isinstance checks against the learner's own classes.
@@ -66,6 +67,7 @@ class Peer:
         send(self.connection, message, writer.tensors)
 
     def adopt_state(self, message: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Only the learner's side does: a state from there could make a test's numbers known, or crash who draws."""
         if "random" in message:
             self.last_state = Reader(tensors, take_nothing).value(message["random"])
             set_random_state(self.last_state)
@@ -284,7 +286,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "next": next,
     "getitem": lambda value, key: value[key],
     "setitem": lambda value, key, item: value.__setitem__(key, item),
-    "contains": lambda value, item: item in value,
     "bool": bool,
     "repr": repr,
     "enter": lambda value: value.__enter__(),
@@ -319,7 +320,10 @@ def remade(said: Any) -> BaseException:
 
 
 class Remote:
-    """Something in the learner's kernel. What is done to it is done there."""
+    """Something in the learner's kernel. What is done to it is done there.
+
+    What is in it (`in`) is found by looking through it, so that each item comes as plain data.
+    """
 
     def __init__(self, answers: Answers, handle: Handle) -> None:
         object.__setattr__(self, "_answers", answers)
@@ -331,6 +335,8 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         if name == "__name__":
             return self._handle.kind
+        if name.startswith("__"):  # NumPy and torch ask for such names, and believe what they get: an address, say
+            raise AttributeError(name)
         return self._answers.call("getattr", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -358,9 +364,6 @@ class Remote:
 
     def __setitem__(self, key: Any, item: Any) -> None:
         self._answers.call("setitem", self, key, item)
-
-    def __contains__(self, item: Any) -> bool:
-        return bool(self._answers.call("contains", self, item))
 
     def __enter__(self) -> Any:
         return self._answers.call("enter", self)
@@ -422,6 +425,8 @@ class Answers:
     connection: socket.socket
     named: Mapping[str, Any] = field(default_factory=dict)  # values of the set's own cells, which both sides have
     seconds: float = 60.0  # for everything that is asked, from now on
+    shows_changes: bool = True  # of arguments, to the caller, as in one process
+    n_changed: int = 0  # arguments that calls changed
     peer: Peer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -458,16 +463,15 @@ class Answers:
             self.peer.send(message, writer)
             for _ in range(MOST_CALLS_BACK):
                 answer, tensors = receive(self.timed)
-                reader = Reader(tensors, self.take)
-                self.peer.adopt_state(answer, tensors)
+                reader = Reader(tensors, self.take, trusts=False)
                 if "back" not in answer:
                     break
                 self.answer_back(answer, reader)
             else:
                 raise AnswerError(f"called a function of the test more than {MOST_CALLS_BACK:,} times")
-            if "error" in answer:
-                raise remade(answer["error"])
-            return self.result(answer, reader, writer)
+        if "error" in answer:
+            raise remade(answer["error"])
+        return self.result(answer, reader, writer)
 
     @contextlib.contextmanager
     def plain_errors(self) -> Iterator[None]:
@@ -480,13 +484,17 @@ class Answers:
             raise KernelDiedError("the kernel died") from None
 
     def result(self, answer: dict[str, Any], reader: Reader, writer: Writer) -> Any:
+        changes: dict[int, Any] = {}
         for number, tree in answer.get("changed", []):
-            new = reader.value(tree)
+            new = changes[number] = reader.value(tree)
+            if not self.shows_changes:
+                continue
             old = writer.changeable[number]  # after args and kwargs the lists that hold them count, too
             if type(new) is type(old):
                 put_back(old, new)
-        if "is_given" in answer:
-            return writer.changeable[answer["is_given"]]
+        self.n_changed += len(changes)
+        if (number := answer.get("is_given")) is not None:
+            return writer.changeable[number] if self.shows_changes else changes.get(number, writer.changeable[number])
         n_before = len(reader.changeable)
         value = reader.value(answer["answer"])
         if "graph" in answer:

@@ -28,9 +28,10 @@ from typing import Any, cast
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import from_dict
 from traitlets.config import Config
 
-from racecourse.grading.intake import repair
+from racecourse.grading.intake import plain, repair
 from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test, is_written, python_of, refuse_imports
 from racecourse.grading.judge import (
     JUDGE_DIED,
@@ -54,6 +55,8 @@ POLL_SECONDS = 0.25
 DEAD = "died"
 STUCK = "could not be interrupted"
 SILENT = "did not answer"
+UNREADABLE = "sent what no kernel sends"
+LARGEST_MESSAGE = 64 * 2**20  # bytes; a kernel that sends more is cut off
 CALLS = "racecourse.grading.calls"
 IMPORT_SECONDS = 300  # for torch, from a cold disk
 
@@ -250,6 +253,7 @@ class Grading:
         with self.place.folder(self.graded.folder) as folder:
             run = Run(self, folder)
             run_sync(run.everything)()
+        self.notebook = from_dict(plain(self.notebook))  # outputs may hold what no file can
         exercises = score(self.notebook, self.graded.stubs, refused, run.verdicts)
         report = Report(self.graded.name, exercises, self.remarks, self.student, self.flags)
         report.seconds = round(time.monotonic() - begun, 2)
@@ -283,6 +287,11 @@ class Run(NotebookClient):
         self.peak_mib: float | None = None
         self.at = ""  # the cell that is running, for a remark
 
+    def create_kernel_manager(self) -> Any:
+        manager = super().create_kernel_manager()
+        manager.context.maxmsgsize = LARGEST_MESSAGE  # of all sockets that will be made
+        return manager
+
     async def everything(self) -> None:
         """Run the notebook; `verdicts` holds what each test said. A kernel that dies ends the run, not the grading."""
         grading = self.grading
@@ -301,6 +310,9 @@ class Run(NotebookClient):
                     self._ended(STUCK)
                 except DeadKernelError as error:
                     self._ended(str(error) if str(error) in (STUCK, SILENT) else DEAD)
+                except (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
+                    self._ended(UNREADABLE)  # somewhere in Jupyter's client
+                    self._flag("run", f"what the kernel sent: {type(error).__name__}: {error}"[:500], self.at)
         self.peak_mib = getattr(provisioner, "peak_mib", None)
 
     def _ended(self, how: str) -> None:

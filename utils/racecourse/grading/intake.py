@@ -31,7 +31,8 @@ from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_tes
 
 MB = 10**6
 MAX_NOTEBOOK = 100 * MB
-MAX_CELLS = 5000
+MAX_CELLS = 2000
+MAX_SOURCE = 1 * MB  # of all cells; the longest set has 0.1
 MAX_OUTPUTS = 1 * MB  # kept for the integrity report; grading makes its own
 MAX_LEVELS = 60  # of lists in lists; a notebook with the deepest plot has about 25
 MAX_UNPACKED = 1000 * MB  # of one call of find_submissions
@@ -178,6 +179,8 @@ def make_valid(raw: Any) -> tuple[Any, list[str]]:
 
     if len(raw["cells"]) > MAX_CELLS:
         raise Refused(f"the notebook has more than {MAX_CELLS} cells: delete those that the set does not need")
+    if sum(len(str(cell.get("source"))) for cell in raw["cells"] if isinstance(cell, dict)) > MAX_SOURCE:
+        raise Refused(f"the cells hold more than {MAX_SOURCE // MB} MB of text: delete what the set does not need")
     remarks: dict[str, None] = {}  # each once, in order
     room = [MAX_OUTPUTS]
     cells = [valid_cell(cell, remarks, room) for cell in raw["cells"] if isinstance(cell, dict)]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 PACKAGE = "racecourse"
+UNREADABLE = (SyntaxError, ValueError, MemoryError, RecursionError)  # what Python's parser says of hostile text
 MESSAGE = (
     "this cell imports {names} from the course's package, so what it answers earns nothing: "
     "write the code yourself (the cells at the top of the set import all that you may use)"
@@ -22,7 +23,7 @@ def python_of(source: str) -> str:
     try:
         ast.parse(source)
         return source
-    except (SyntaxError, ValueError):
+    except UNREADABLE:
         pass
     from IPython.core.inputtransformer2 import TransformerManager
 
@@ -35,7 +36,7 @@ def imported_names(source: str) -> set[str]:
     """What a cell takes from the package, as dotted names: {'racecourse.models.load'}; empty if it does not parse."""
     try:
         tree = ast.parse(python_of(source))
-    except SyntaxError:
+    except UNREADABLE:
         return set()  # it cannot run either
     return {name for node in ast.walk(tree) for name in names_in(node) if name.split(".")[0] == PACKAGE}
 

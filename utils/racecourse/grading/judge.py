@@ -21,15 +21,21 @@ import os
 import random
 import signal
 import socket
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from racecourse.grading.integrity import python_of
 from racecourse.grading.lines import Lines, say, say_if_heard
 
+if TYPE_CHECKING:
+    from racecourse.grading.calls import Answers
+
+IN_PLACE = "# in place"  # stands in a test of a function that is meant to change what it is given
+CHANGES = "your function changes what it is given, and only so does the check hold: work on a copy"
 CONNECT_SECONDS = 20  # for a kernel that has nothing else to do
 TIME_OUT = "CellTimeoutError"  # nbclient's names for what can happen to a cell
 KERNEL_DIED = "DeadKernelError"
@@ -93,19 +99,28 @@ class Judge:
         with connection:
             answers = Answers(connection, named=self.ours, seconds=seconds)
             try:
-                for name in names:
-                    self.namespace.pop(name, None)
-                    with contextlib.suppress(NameError):  # the test will say so, if it gets that far
-                        self.namespace[name] = answers.fetch(name)
-                return self._run(source, "<test>")
+                with alarm(seconds):
+                    verdict = self._call(source, names, answers)
+                    if not verdict.error and answers.n_changed and IN_PLACE not in source:
+                        answers.shows_changes = False
+                        if self._call(source, names, answers).error:
+                            return Verdict("AssertionError", CHANGES)
+                return verdict
             except CallTimeoutError:
                 return Verdict(TIME_OUT)
             except KernelDiedError:
                 return Verdict(KERNEL_DIED)
-            except (AnswerError, ValueError) as error:  # while a name was fetched
+            except AnswerError as error:  # while a name was fetched
                 return verdict_of(error)
             finally:
                 answers.stop()
+
+    def _call(self, source: str, names: Iterable[str], answers: Answers) -> Verdict:
+        for name in names:
+            self.namespace.pop(name, None)
+            with contextlib.suppress(NameError, ValueError):  # the test will say so, if it needs it
+                self.namespace[name] = answers.fetch(name)
+        return self._run(source, "<test>")
 
     def _accept(self) -> socket.socket:
         """The next connection that says the token."""
@@ -130,6 +145,26 @@ class Judge:
 
 
 @contextlib.contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Python code in the block is stopped when its time is over, also code that waits for nobody."""
+    from racecourse.grading.calls import CallTimeoutError
+
+    def stop(*_: object) -> None:
+        raise CallTimeoutError
+
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -139,10 +174,15 @@ def _quiet() -> Iterator[None]:
 def verdict_of(error: Exception) -> Verdict:
     from racecourse.grading.calls import AnswerError
 
+    kind, text = type(error).__name__, str(error)
     if isinstance(error, AnswerError):  # of a class of the learner's: "TheirError: text"
-        kind, _, text = str(error).partition(": ")
-        return Verdict(kind, text[:2000])
-    return Verdict(type(error).__name__, str(error)[:2000])
+        kind, _, text = text.partition(": ")
+    return Verdict(writable(kind[:200]), writable(text[:2000]))
+
+
+def writable(text: str) -> str:
+    """The text without what UTF-8 has no bytes for."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def run_cell(source: str, name: str, namespace: dict[str, Any]) -> float | None:
@@ -254,7 +294,7 @@ class FarJudge:
     def test(self, source: str, names: Iterable[str], seconds: float) -> Verdict:
         request = {"do": "test", "source": source, "names": list(names), "seconds": seconds}
         try:
-            return Verdict(**ask(self.line, request, CONNECT_SECONDS + 2 * seconds + 10))
+            return Verdict(**ask(self.line, request, 2 * CONNECT_SECONDS + seconds))
         except JudgeDiedError as error:
             self.close()
             self._begin()

@@ -213,9 +213,9 @@ def request_court(cwd: Path, preload: list[str], idle_seconds: float) -> tuple[s
     `cwd` is the set's folder of data.
     """
     ours, theirs = socket.socketpair()
-    request = {
-        "isolation": "court", "limits": vars(walls.Limits()), "cwd": str(cwd), "env": {**os.environ, **ONE_THREAD}
-    }  # fmt: skip
+    kept = {name: os.environ[name] for name in (*ALLOWED, *WHERE_MODELS_ARE) if name in os.environ}
+    env = {"PATH": os.defpath, "HF_HUB_OFFLINE": "1", **kept, **ONE_THREAD}  # nothing that a hole could give away
+    request = {"isolation": "court", "limits": vars(walls.Limits()), "cwd": str(cwd), "env": env}
     with theirs:
         lifeline, _ = request_kernel(request, preload, idle_seconds, [theirs])
     return lifeline, ours

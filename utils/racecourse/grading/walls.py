@@ -62,7 +62,8 @@ FORBIDDEN = """
     fork vfork execve execveat ptrace process_vm_readv process_vm_writev process_madvise pidfd_getfd kcmp
     mount umount umount2 mount_setattr open_tree move_mount fsopen fsconfig fsmount fspick pivot_root chroot
     unshare setns bpf perf_event_open add_key request_key keyctl kexec_load kexec_file_load userfaultfd
-    io_uring_setup io_uring_enter io_uring_register memfd_create memfd_secret shmget shmat semget msgget mq_open
+    io_uring_setup io_uring_enter io_uring_register io_setup io_submit
+    memfd_create memfd_secret shmget shmat semget msgget mq_open
     name_to_handle_at open_by_handle_at personality init_module finit_module delete_module swapon swapoff reboot
     acct quotactl fanotify_init syslog settimeofday clock_settime adjtimex clock_adjtime sethostname setdomainname
     iopl ioperm modify_ldt lookup_dcookie nfsservctl vhangup

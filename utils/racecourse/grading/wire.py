@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 LARGEST_FRAME = 512 * 2**20  # bytes; the largest set passes about 60 MB
 LENGTHS = struct.Struct("!QQ")  # bytes of the tree, bytes of the tensors
+LONGEST_RANGE = 10**7
 DEEPEST = 60  # nested containers
 DTYPES = {str(d).removeprefix("torch."): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
 NUMPY_KINDS = "biufc"  # of arrays and scalars: numbers only, never objects
@@ -95,6 +96,8 @@ class Writer:
             return {kind.__name__: [self.tree(part) for part in (value.start, value.stop, value.step)]}
         if kind is torch.Generator:
             return {"generator": self._keep(value.get_state())}
+        if (base := as_base(value)) is not value:
+            return self.tree(base, depth)
         return self.hand_out(value)
 
     def _tensor(self, tensor: Tensor, depth: int) -> dict[str, Any]:
@@ -116,11 +119,35 @@ class Writer:
         return len(self.tensors) - 1
 
 
-class Reader:
-    """Turns a tree back into values of exact types."""
+def as_base(value: Any) -> Any:
+    """What an instance of a subclass of a plain type holds, whatever its own methods say; anything else as it is."""
+    if isinstance(value, dict):
+        return dict(dict.items(value))
+    for base in (list, tuple, set, frozenset):
+        if isinstance(value, base):
+            return base(base.__iter__(value))
+    if isinstance(value, int):
+        return int.__index__(value)
+    if isinstance(value, float):
+        return float.__add__(value, 0.0)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Tensor):
+        return Tensor.as_subclass(value, Tensor)
+    if isinstance(value, np.ndarray) and value.dtype.kind in NUMPY_KINDS:
+        return np.ndarray.view(value, np.ndarray)
+    return value
 
-    def __init__(self, tensors: dict[str, Tensor], take: Callable[[str, Any], Any]) -> None:
+
+class Reader:
+    """Turns a tree back into values of exact types.
+
+    `trusts` the sender also with what could harm this process: the state of a random generator.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], take: Callable[[str, Any], Any], *, trusts: bool = True) -> None:
         self.tensors = tensors
+        self.trusts = trusts
         self.take = take  # what a node that is not plain data stands for
         self.changeable: list[Any] = []
         self.differentiable: list[Tensor] = []  # those whose gradient the sender can compute
@@ -175,7 +202,10 @@ class Reader:
                 self.changeable.append(array)
                 return array
             case "scalar":
-                return SCALARS[content[0]](self.value(content[1]))
+                number = self.value(content[1])
+                if type(number) not in (bool, int, float, complex):  # NumPy would ask anything else for its memory
+                    raise WireError("a scalar is no number")
+                return SCALARS[content[0]](number)
             case "complex":
                 return complex(self.value(content[0]), self.value(content[1]))
             case "bytes":
@@ -189,8 +219,11 @@ class Reader:
             case "slice":
                 return slice(*(self.value(part) for part in content))
             case "range":
-                return range(*(self.value(part) for part in content))
-            case "generator":
+                numbers = range(*(self.value(part) for part in content))
+                if len(numbers) > LONGEST_RANGE:
+                    raise WireError("a range is too long")
+                return numbers
+            case "generator" if self.trusts:
                 generator = torch.Generator()
                 generator.set_state(self.tensors[str(content)])
                 return generator
