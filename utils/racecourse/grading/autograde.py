@@ -24,6 +24,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,19 @@ class Classroom:
     def feedback(self, student: str) -> Path:
         return self.folder / "feedback" / student / self.name / f"{self.name}.html"
 
+    def handed_in(self, submission: Submission, is_here: bool) -> datetime | None:
+        """When it was handed in, as nbgrader keeps it beside the file; what came from elsewhere is put there first."""
+        from nbgrader.utils import parse_utc
+
+        folder = self.submitted / submission.student / self.name
+        stamp = folder / "timestamp.txt"
+        if not is_here:
+            write_at_once(folder / f"{self.name}.ipynb", submission.data)
+            stamp.unlink(missing_ok=True)
+        if not stamp.exists() and submission.submitted_at is not None:
+            write_at_once(stamp, f"{submission.submitted_at:%Y-%m-%d %H:%M:%S.%f %Z}")
+        return parse_utc(stamp.read_text().strip()) if stamp.exists() else None
+
     def secret(self) -> bytes:
         """The class's own number, made at the first use: from it follow the inputs of all hidden tests."""
         path = self.folder / "secret"
@@ -183,11 +197,11 @@ class Classroom:
         return report
 
 
-def write_at_once(path: Path, text: str, mode: int | None = None) -> None:
+def write_at_once(path: Path, contents: str | bytes, mode: int | None = None) -> None:
     """The whole file or none of it, whenever this process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
+    unfinished.write_bytes(contents if isinstance(contents, bytes) else contents.encode())
     if mode is not None:
         unfinished.chmod(mode)
     unfinished.replace(path)
@@ -226,6 +240,8 @@ def grade(
 
     root = course_root(root)
     classroom = Classroom(root, name)
+    is_here = source is None or source.resolve() == classroom.submitted.resolve()
+    classroom.submitted.mkdir(parents=True, exist_ok=True)
     submissions, skipped = find_submissions(source or classroom.submitted, name, root=root)
     options = Options(root, isolation, seconds, classroom.secret())
     batch = Batch(name, skipped=skipped)
@@ -234,7 +250,8 @@ def grade(
 
         def note(submission: Submission, report: Report) -> None:
             batch.reports.append(report)
-            marks.write(report, read_if(classroom.autograded(submission.student)), submission.submitted_at)
+            when = classroom.handed_in(submission, is_here)
+            marks.write(report, read_if(classroom.autograded(submission.student)), when)
             if on_report:
                 on_report(report, len(batch.reports), len(submissions))
 
