@@ -1,4 +1,4 @@
-"""A class graded for real: kernels behind walls, judges, records, nbgrader's gradebook, feedback. Set 00, the quickest."""
+"""A class graded for real: kernels behind walls, judges, records, gradebook, feedback. Set 00, the quickest."""
 
 import random
 import signal
@@ -89,7 +89,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, autograde.Ba
 
 
 def test_each_earns_what_is_theirs_and_nobody_stops_the_batch(graded: tuple[Path, autograde.Batch]) -> None:
-    course, batch = graded
+    _, batch = graded
     assert earned(batch) == {"anna": FULL, "ben": FULL - 25, "cleo": 0, "dora": FULL - 30}
     by_name = {report.student: report for report in batch.reports}
     assert "breaks off" in by_name["cleo"].refused
@@ -109,7 +109,7 @@ def test_the_gradebook_holds_every_cell_of_everybody(graded: tuple[Path, autogra
 
 
 def test_learners_get_messages_and_no_hidden_test(graded: tuple[Path, autograde.Batch]) -> None:
-    course, batch = graded
+    course, _ = graded
     hidden = [cell.source for cell in read(target_of(NAME, ROOT)).cells if grade_id_of(cell).endswith("-hidden")]
     secrets = {line.strip() for source in hidden for line in source.split("\n") if len(line.strip()) > 20}
     secrets -= {line.strip() for cell in SET.release.cells for line in cell.source.split("\n")}
