@@ -93,7 +93,7 @@ def test_each_earns_what_is_theirs_and_nobody_stops_the_batch(graded: tuple[Path
     assert earned(batch) == {"anna": FULL, "ben": FULL - 25, "cleo": 0, "dora": FULL - 30}
     by_name = {report.student: report for report in batch.reports}
     assert "breaks off" in by_name["cleo"].refused
-    assert [flag.kind for flag in by_name["dora"].flags] == ["run"]
+    assert [flag.kind for flag in by_name["dora"].flags] == ["run", "tampering"], "it died, and says os._exit"
     assert not by_name["anna"].flags and not by_name["ben"].flags
     assert all(report.seconds > 0 and report.peak_mib for report in batch.reports if not report.refused)
 

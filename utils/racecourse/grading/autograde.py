@@ -13,6 +13,7 @@ Left out: manual grading (nbgrader's formgrader), due dates and late penalties.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -63,6 +64,7 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
     import nbformat
 
     from racecourse.grading.checker import Grading
+    from racecourse.grading.flags import flags_of
     from racecourse.grading.intake import Refused, parse, repair, require_set
 
     graded = _set(name, options.root)
@@ -79,7 +81,11 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
         graded, notebook, place, seconds=options.seconds, all_seconds=20 * options.seconds, student=student,
         secret=options.secret, remarks=remarks,
     )  # fmt: skip
+    repaired = json_copy(notebook)
     outcome = grading.run()
+    outcome.report.flags += flags_of(
+        submission, repaired, graded.release, outcome.notebook, solution=graded.solution
+    )  # fmt: skip
     return Graded(to_json(outcome.report), nbformat.writes(outcome.notebook))
 
 
@@ -172,6 +178,21 @@ class Classroom:
             write_at_once(path, secrets.token_hex(32), mode=0o600)
         return path.read_text().strip().encode()
 
+    def write_similarity(self, students: list[str]) -> dict[str, list[Flag]]:
+        """The page that shows answers which are built alike, and the same as flags by student."""
+        from racecourse.grading.similarity import flags_by_student, similar, to_html
+
+        notebooks = {
+            student: read(self.autograded(student)) for student in students if self.autograded(student).exists()
+        }
+        lesson = self.root / f"lessons/{self.name}.ipynb"
+        pairs = similar(
+            notebooks, read(release_path(self.name, self.root)), read(target_of(self.name, self.root)),
+            given=[read(lesson)] if lesson.exists() else [],
+        )  # fmt: skip
+        write_at_once(self.folder / f"reports/{self.name}.html", to_html(pairs, f"Alike: {self.name}"))
+        return flags_by_student(pairs)
+
     def record(self, student: str, key: str) -> Report | None:
         """A record that still counts."""
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -183,6 +204,7 @@ class Classroom:
     def write(self, submission: Submission, key: str, graded: Graded) -> Report:
         """All files of one student; the record comes last, and says that the others are there."""
         import nbformat
+
         from racecourse.grading.reports import feedback, neutralised
 
         report = from_json(graded.report)
@@ -218,6 +240,7 @@ class Batch:
     reports: list[Report] = field(default_factory=list)  # by student
     skipped: list[str] = field(default_factory=list)  # files that are no submission, and why
     n_new: int = 0  # graded now; the others' records still counted
+    alike: dict[str, list[Flag]] = field(default_factory=dict)  # by student: whose answers are built like whose
 
 
 Listener = Callable[[Report, int, int], None]  # a report, how many there are now, of how many
@@ -265,11 +288,23 @@ def grade(
         batch.n_new = len(todo)
         if todo:
             with engine(executor, workers, len(todo)) as pool:
-                require_solution(name, pool, options)
+                usual = set(require_solution(name, pool, options).called)
                 for submission, graded in results(name, todo, pool, options):
+                    graded = with_package_flags(graded, usual)
                     note(submission, classroom.write(submission, keys[submission.student], graded))
     batch.reports.sort(key=lambda report: report.student)
+    batch.alike = classroom.write_similarity([report.student for report in batch.reports])
     return batch
+
+
+def with_package_flags(graded: Graded, usual: set[str]) -> Graded:
+    """A flag for what a learner's code calls of the package and the published solution does not."""
+    report = from_json(graded.report)
+    if not (beyond := [name for name in report.called if name not in usual]):
+        return graded
+    said = f"while it was checked, the answer called {', '.join(beyond)}, which the published solution does not"
+    report.flags.append(Flag("package", said))
+    return dataclasses.replace(graded, report=to_json(report))
 
 
 def read_if(path: Path) -> Any:
@@ -295,13 +330,13 @@ def _grader_version() -> str:
     return digest.hexdigest()
 
 
-def require_solution(name: str, pool: Executor, options: Options) -> None:
+def require_solution(name: str, pool: Executor, options: Options) -> Report:
     """The published solution must earn everything here, before anybody's work is judged here."""
     answered = solution_as_submission(name, options.root)
-    graded = pool.submit(grade_one, name, "solution", answered, options).result()
+    report = from_json(pool.submit(grade_one, name, "solution", answered, options).result().report)
     low = [
         f"{part.grade_id}: {part.message}"
-        for exercise in from_json(graded.report).exercises
+        for exercise in report.exercises
         for part in exercise.parts
         if part.earned != part.points and not exercise.by_hand
     ]
@@ -309,6 +344,7 @@ def require_solution(name: str, pool: Executor, options: Options) -> None:
         raise RuntimeError(
             f"nothing was graded: on this machine the set's own solution does not pass its checks ({'; '.join(low)})"
         )
+    return report
 
 
 def solution_as_submission(name: str, root: Path) -> bytes:
@@ -426,12 +462,14 @@ def show(batch: Batch, console: Any) -> None:
             table.add_column(column, justify="left" if column in ("student", "to look at") else "right")
         for report in batch.reports:
             by_hand = sum(exercise.points for exercise in report.exercises if exercise.by_hand)
-            notes = [report.refused] if report.refused else [flag.said for flag in report.flags]
+            flags = report.flags + batch.alike.get(report.student, [])
+            notes = [report.refused] if report.refused else [flag.said for flag in flags]
             table.add_row(
                 report.student, f"{report.earned:g} / {report.points:g}", f"{by_hand:g}", f"{report.seconds:.1f}",
                 "\n".join(dict.fromkeys(notes)),
             )  # fmt: skip
         console.print(table, markup=False)
         console.print("Feedback: classroom/feedback/. Marks as CSV: nbgrader export. By hand: nbgrader's formgrader.")
+        console.print(f"Answers that are built alike, side by side: classroom/reports/{batch.name}.html")
     for line in batch.skipped:
         console.print(f"Left out: {line}", markup=False, soft_wrap=True)

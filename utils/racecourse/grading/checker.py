@@ -258,6 +258,7 @@ class Grading:
         report = Report(self.graded.name, exercises, self.remarks, self.student, self.flags)
         report.seconds = round(time.monotonic() - begun, 2)
         report.peak_mib = run.peak_mib
+        report.called = sorted({name for verdict in run.verdicts.values() for name in verdict.called})
         return Outcome(report, self.notebook)
 
 

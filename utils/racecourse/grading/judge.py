@@ -25,7 +25,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from racecourse.grading.integrity import python_of
@@ -51,6 +51,7 @@ class Verdict:
     error: str = ""  # the exception's name
     message: str = ""
     share: float | None = None  # a test may end with a number: that many points
+    called: list[str] = field(default_factory=list)  # functions of the package that the learner's code called meanwhile
 
 
 class Judge:
@@ -104,16 +105,14 @@ class Judge:
                     if not verdict.error and answers.n_changed and IN_PLACE not in source:
                         answers.shows_changes = False
                         if self._call(source, names, answers).error:
-                            return Verdict("AssertionError", CHANGES)
-                return verdict
+                            verdict = Verdict("AssertionError", CHANGES)
             except CallTimeoutError:
                 return Verdict(TIME_OUT)
             except KernelDiedError:
                 return Verdict(KERNEL_DIED)
             except AnswerError as error:  # while a name was fetched
-                return verdict_of(error)
-            finally:
-                answers.stop()
+                verdict = verdict_of(error)
+            return dataclasses.replace(verdict, called=answers.stop())
 
     def _call(self, source: str, names: Iterable[str], answers: Answers) -> Verdict:
         for name in names:

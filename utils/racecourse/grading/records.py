@@ -56,6 +56,7 @@ class Report:
     remarks: list[str] = field(default_factory=list)  # what was repaired or refused, and where the run ended early
     student: str = ""
     flags: list[Flag] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)  # functions of the package that the learner's code called
     refused: str = ""  # why nothing of it could be graded
     seconds: float = 0.0  # from its first cell to its last check
     peak_mib: float | None = None  # of the kernel's own memory, beyond what all kernels share

@@ -15,6 +15,7 @@ import html
 import io
 import math
 import re
+import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ from markupsafe import Markup
 from mistune import import_plugin
 from nbconvert.filters.ansi import ansi2html
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from nbformat import NotebookNode, v4
+from nbformat import NotebookNode, from_dict
 from PIL import Image
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -68,31 +69,30 @@ def neutralised(notebook: Any) -> NotebookNode:
     twice changes nothing more.
     """
     code, shown, text = Room(MOST_CODE), Room(MOST_SHOWN), Room(MOST_TEXT)
-    cells, ids = [], set()
+    cells: list[dict[str, Any]] = []
+    ids: set[str] = set()
     for raw in notebook.cells:
-        label = safe_label(raw)
-        source, kind = text_of(raw.get("source")), raw.get("cell_type")
-        if kind == "code":
-            hidden = HIDDEN_TEST.search(source) if label.get("grade") and not label.get("solution") else None
-            if hidden:
-                source = HIDDEN_TEST.sub("", source)
-            outputs = [] if hidden else safe_outputs(raw.get("outputs"), shown)
-            count = raw.get("execution_count")
-            cell = v4.new_code_cell(
-                code.cut(source, MOST_CODE_IN_CELL), outputs=outputs,
-                execution_count=count if type(count) is int else None,
-            )  # fmt: skip
-        elif kind == "markdown":
-            cell = v4.new_markdown_cell(safe_markdown(source, raw.get("attachments"), text))
+        label, source = safe_label(raw), text_of(raw.get("source"))
+        name = str(raw.get("id"))
+        if name in ids or not NAME.fullmatch(name):
+            name = uuid.uuid4().hex
+        ids.add(name)
+        cell: dict[str, Any] = {"id": name, "metadata": {"nbgrader": label} if label else {}}
+        if raw.get("cell_type") == "code":
+            public = HIDDEN_TEST.sub("", source) if label.get("grade") and not label.get("solution") else source
+            cell |= {
+                "cell_type": "code",
+                "source": code.cut(public, MOST_CODE_IN_CELL),
+                "execution_count": count_of(raw),
+                "outputs": safe_outputs(raw.get("outputs"), shown) if public == source else [],
+            }
+        elif raw.get("cell_type") == "markdown":
+            cell |= {"cell_type": "markdown", "source": safe_markdown(source, raw.get("attachments"), text)}
         else:
             page = f"<div>{as_text(source)}</div>".replace("\n", "&#10;")
-            cell = v4.new_markdown_cell(safe_markdown(page, {}, text))
-        if NAME.fullmatch(given := str(raw.get("id"))) and given not in ids:
-            cell.id = given
-        ids.add(cell.id)
-        cell.metadata = NotebookNode({"nbgrader": label} if label else {})
+            cell |= {"cell_type": "markdown", "source": safe_markdown(page, {}, text)}
         cells.append(cell)
-    return v4.new_notebook(cells=cells, metadata=METADATA)
+    return from_dict({"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5})
 
 
 class Room:
@@ -123,6 +123,11 @@ def text_of(value: Any) -> str:
     return "".join(line for line in (value if isinstance(value, list) else [value]) if isinstance(line, str))
 
 
+def count_of(raw: Mapping[str, Any]) -> int | None:
+    count = raw.get("execution_count")
+    return count if type(count) is int else None
+
+
 def safe_label(cell: Any) -> dict[str, Any]:
     """nbgrader's metadata of a cell, each entry of its own type; empty if it has no proper name."""
     raw = cell.get("metadata", {}).get("nbgrader")
@@ -140,33 +145,32 @@ def safe_label(cell: Any) -> dict[str, Any]:
     return label
 
 
-def safe_outputs(raw: Any, room: Room) -> list[NotebookNode]:
-    outputs: list[NotebookNode] = []
+def safe_outputs(raw: Any, room: Room) -> list[dict[str, Any]]:
+    outputs: list[dict[str, Any]] = []
     for output in raw if isinstance(raw, list) else []:
         if room.left <= 0:
             note = "[no more outputs are shown here: all together they are too long]"
-            return [*outputs, v4.new_output("stream", name="stdout", text=note)]
+            return [*outputs, {"output_type": "stream", "name": "stdout", "text": note}]
         if isinstance(output, Mapping):
             outputs.append(safe_output(output, room))
             room.left -= PER_OUTPUT
     return outputs
 
 
-def safe_output(raw: Mapping[str, Any], room: Room) -> NotebookNode:
+def safe_output(raw: Mapping[str, Any], room: Room) -> dict[str, Any]:
     kind = raw.get("output_type")
     if kind == "stream":
         name = "stderr" if raw.get("name") == "stderr" else "stdout"
-        return v4.new_output("stream", name=name, text=room.cut(text_of(raw.get("text")), MOST_IN_OUTPUT))
+        return {"output_type": kind, "name": name, "text": room.cut(text_of(raw.get("text")), MOST_IN_OUTPUT)}
     if kind == "error":
         lines = raw.get("traceback")
         traceback = "\n".join(text_of(line) for line in lines) if isinstance(lines, list) else ""
         named = {key: text_of(raw.get(key))[:1000] for key in ("ename", "evalue")}
-        return v4.new_output("error", traceback=room.cut(traceback, MOST_IN_OUTPUT).split("\n"), **named)
+        return {"output_type": kind, **named, "traceback": room.cut(traceback, MOST_IN_OUTPUT).split("\n")}
     data, sizes = safe_bundle(raw.get("data"), raw.get("metadata"), room)
     if kind == "execute_result":
-        count = raw.get("execution_count")
-        return v4.new_output(kind, data=data, metadata=sizes, execution_count=count if type(count) is int else None)
-    return v4.new_output("display_data", data=data, metadata=sizes)
+        return {"output_type": kind, "data": data, "metadata": sizes, "execution_count": count_of(raw)}
+    return {"output_type": "display_data", "data": data, "metadata": sizes}
 
 
 def safe_bundle(raw: Any, metadata: Any, room: Room) -> tuple[dict[str, str], dict[str, Any]]:
@@ -296,7 +300,7 @@ def is_visible(page: str) -> bool:
 
 
 def as_text(text: str) -> str:
-    return f"<pre>{html.escape(text)}</pre>"
+    return f"<pre>{html.escape(text, quote=False)}</pre>"
 
 
 # -------------------------------------------------------------------------------------------------------- safe Markdown

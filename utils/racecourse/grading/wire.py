@@ -123,7 +123,8 @@ def as_base(value: Any) -> Any:
     """What an instance of a subclass of a plain type holds, whatever its own methods say; anything else as it is."""
     if isinstance(value, dict):
         return dict(dict.items(value))
-    for base in (list, tuple, set, frozenset):
+    bases: tuple[Any, ...] = (list, tuple, set, frozenset)
+    for base in bases:
         if isinstance(value, base):
             return base(base.__iter__(value))
     if isinstance(value, int):
