@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
+import classroom
 from conftest import ROOT
 from racecourse.grading import autograde
 from racecourse.grading.autograde import Classroom, Graded
@@ -222,6 +223,56 @@ def test_a_worker_that_dies_and_one_that_fails_lose_nobody(course: Path, monkeyp
     assert autograde.grade(NAME, root=course, workers=1).n_new == 1, "what the grader failed at is tried again"
 
 
+# ------------------------------------------------------------------------------------- damaged on the way to the grader
+
+COSTS = ("answer deleted", "split")  # damage after which an answer is not there, or not whole, any more
+
+
+def damaged(n: int) -> dict[str, tuple[bytes, str, dict[str, float]]]:
+    """Files of honest submissions after damage, what was done to each, and what the undamaged one deserves."""
+    honest = classroom.make_class(NAME, max(4, n // 10), seed=5)
+    deserved = {student: classroom.deserved(NAME, notebook) for student, notebook in honest.items()}
+    students = sorted(honest)
+    files = {}
+    for seed in range(n):
+        student = students[seed % len(students)]
+        data, damage = classroom.mutate(honest[student], seed)
+        files[f"m{seed:03}"] = (data, damage, deserved[student])
+    return files
+
+
+def grade_damaged(course: Path, n: int) -> None:
+    files = damaged(n)
+    hand_in(course, {name: data for name, (data, _, _) in files.items()})
+    (course / "classroom/secret").write_text("")  # the published inputs, as `deserved` has them
+    reports = {report.student: report for report in autograde.grade(NAME, root=course).reports}
+    assert set(reports) == set(files)
+    wrong, n_graded = [], 0
+    for name, (_, damage, deserved) in files.items():
+        report = reports[name]
+        assert not any("the grader failed" in flag.said for flag in report.flags), (name, damage, report.flags)
+        if report.refused:
+            assert len(report.refused) > 30 and "Error" not in report.refused, (name, damage, report.refused)
+            continue
+        n_graded += 1
+        earned = {grade_id: part.earned or 0 for grade_id, part in report.parts().items() if grade_id in deserved}
+        may_lose = any(cost in damage for cost in COSTS)
+        if not all(earned[part] == points or (may_lose and earned[part] == 0) for part, points in deserved.items()):
+            wrong.append((name, damage, earned, deserved, report.remarks))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert n_graded > n / 2
+
+
+def test_damaged_submissions_earn_what_they_deserve_or_are_refused(course: Path) -> None:
+    grade_damaged(course, 24)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_three_hundred_damaged_submissions(course: Path) -> None:
+    grade_damaged(course, 300)
+
+
 # ------------------------------------------------------------------------------------------- killed at whatever instant
 
 
@@ -278,5 +329,6 @@ def test_a_grader_that_is_killed_goes_on_where_it_was(course: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 def test_fifty_kills_in_a_batch_of_twenty(course: Path) -> None:
     run_and_kill(course, {f"{student}{n}": CLASS[student] for student in CLASS for n in range(5)}, n_kills=50)
