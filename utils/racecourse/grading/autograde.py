@@ -52,7 +52,8 @@ class Graded:
     """What a worker returns: plain text, so that it may come from another machine."""
 
     report: str  # JSON
-    notebook: str = ""  # JSON: as it ran, with what it printed; empty if it could not be read
+    feedback: str  # the learner's page
+    notebook: str = ""  # JSON: as it ran, with what it printed, safe to be shown; empty if it could not be read
     is_final: bool = True  # False: the grader failed, not the submission; the next run tries again
 
 
@@ -66,6 +67,7 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
     from racecourse.grading.checker import Grading
     from racecourse.grading.flags import flags_of
     from racecourse.grading.intake import Refused, parse, repair, require_set
+    from racecourse.grading.reports import feedback, neutralised
 
     graded = _set(name, options.root)
     try:
@@ -74,7 +76,7 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
         notebook = json_copy(submission)
         remarks += repair(notebook, graded.release)
     except Refused as refusal:
-        return Graded(to_json(refused(graded, student, str(refusal))))
+        return not_graded(refused(graded, student, str(refusal)))
     preload = (MODEL,) if MODEL in "".join(graded.preludes.values()) else ()
     place = _place(options.isolation, preload)
     grading = Grading(
@@ -86,7 +88,8 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
     outcome.report.flags += flags_of(
         submission, repaired, graded.release, outcome.notebook, solution=graded.solution
     )  # fmt: skip
-    return Graded(to_json(outcome.report), nbformat.writes(outcome.notebook))
+    safe = neutralised(outcome.notebook)
+    return Graded(to_json(outcome.report), feedback(outcome.report, safe), nbformat.writes(safe))
 
 
 @functools.cache
@@ -124,6 +127,12 @@ def refused(graded: Any, student: str, reason: str) -> Report:
         for part in exercise.parts:
             part.message = "" if exercise.by_hand else "not graded"
     return Report(graded.name, exercises, student=student, refused=reason)
+
+
+def not_graded(report: Report, *, is_final: bool = True) -> Graded:
+    from racecourse.grading.reports import feedback
+
+    return Graded(to_json(report), feedback(report, None), is_final=is_final)
 
 
 # ----------------------------------------------------------------------------------------------------------- the folder
@@ -203,20 +212,14 @@ class Classroom:
 
     def write(self, submission: Submission, key: str, graded: Graded) -> Report:
         """All files of one student; the record comes last, and says that the others are there."""
-        import nbformat
-
-        from racecourse.grading.reports import feedback, neutralised
-
-        report = from_json(graded.report)
-        notebook = neutralised(nbformat.reads(graded.notebook, as_version=4)) if graded.notebook else None
-        if notebook is None:
-            self.autograded(submission.student).unlink(missing_ok=True)  # of an earlier submission
+        if graded.notebook:
+            write_at_once(self.autograded(submission.student), graded.notebook)
         else:
-            write_at_once(self.autograded(submission.student), nbformat.writes(notebook))
-        write_at_once(self.feedback(submission.student), feedback(report, notebook))
+            self.autograded(submission.student).unlink(missing_ok=True)  # of an earlier submission
+        write_at_once(self.feedback(submission.student), graded.feedback)
         said = {"key": key if graded.is_final else "", "report": json.loads(graded.report)}
         write_at_once(self.records / f"{submission.student}.json", json.dumps(said, ensure_ascii=False, indent=1))
-        return report
+        return from_json(graded.report)
 
 
 def write_at_once(path: Path, contents: str | bytes, mode: int | None = None) -> None:
@@ -427,7 +430,7 @@ def failed(name: str, submission: Submission, options: Options, problem: str) ->
         _set(name, options.root), submission.student, "it could not be graded; your instructor will look at it"
     )
     report.flags.append(Flag("run", f"the grader failed, and will try again at its next run: {problem}"))
-    return Graded(to_json(report), is_final=False)
+    return not_graded(report, is_final=False)
 
 
 # ----------------------------------------------------------------------------------------------------- the command line
