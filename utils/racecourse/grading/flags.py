@@ -9,6 +9,7 @@ Left out: what a notebook cannot show (a cell edited after it was run keeps its 
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import re
 from collections.abc import Iterator
@@ -96,6 +97,7 @@ def flags_of(submission: Any, repaired: Any, release: Any, executed: Any = None,
 # ---- Reading code ----------------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=2048)  # a class has most of its cells in common
 def parsed(source: str) -> tuple[str, ast.Module] | None:
     """The Python of a cell and its tree; None if it is no Python, or too long or too deep to be read safely."""
     if len(source) > MAX_CELL:
@@ -130,13 +132,15 @@ def place(cell: Any) -> str:
     return grade_id_of(cell) or f"the cell that begins {first[:60]!r}"
 
 
-def asserts(source: str) -> set[str]:
+@functools.lru_cache(maxsize=2048)
+def asserts(source: str) -> frozenset[str]:
     """The assertions of a cell, written the same way whatever their layout."""
     read = parsed(source)
     try:
-        return {ast.unparse(node) for node in ast.walk(read[1]) if isinstance(node, ast.Assert)} if read else set()
+        nodes = ast.walk(read[1]) if read else ()
+        return frozenset(ast.unparse(node) for node in nodes if isinstance(node, ast.Assert))
     except UNREADABLE:  # too deep, or a number with too many digits
-        return set()
+        return frozenset()
 
 
 # ---- Edited checks ---------------------------------------------------------------------------------------------------
@@ -358,11 +362,11 @@ def package(repaired: Any, release: Any) -> list[Flag]:
     return found
 
 
-def package_names(source: str) -> set[str]:
+def package_names(source: str) -> frozenset[str]:
     try:
         return imported_names(source)
     except UNREADABLE:  # text in the cell that looks like code is read too
-        return set()
+        return frozenset()
 
 
 def tampering(repaired: Any) -> list[Flag]:
