@@ -62,7 +62,15 @@ assert math.isclose(speed, 10.0), f"worked example: expected 10.0 tokens per sec
 # %% nbgrader={"grade": true, "grade_id": "tokens-per-second-hidden", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import math
+import random
 
+rng = random.Random(1)
+for n in (4, 9, 30):
+    gaps, arrivals = [rng.uniform(0.01, 1.0) for _ in range(n)], [rng.uniform(0.2, 3.0)]
+    for gap in gaps:
+        arrivals.append(arrivals[-1] + gap)
+    speed, expected = tokens_per_second(list(arrivals)), 1 / (sum(gaps) / n)
+    assert math.isclose(speed, expected), f"arrivals {arrivals}: expected {expected}, got {speed!r}"
 speed = tokens_per_second([2.0, 2.5, 2.6, 4.0])
 assert math.isclose(speed, 1.5), f"gaps of different lengths: 3 tokens in 2 seconds make 1.5, got {speed!r}"
 speed = tokens_per_second([0.25, 0.25 + 1 / 64])
@@ -110,6 +118,14 @@ assert isinstance(size, int), f"bytes are whole numbers: expected an int, got {t
 
 # %% nbgrader={"grade": true, "grade_id": "weight-bytes-hidden", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
+
+rng = random.Random(2)
+for bits, block in [(4, None), (3, 7), (8, 64), (4, 32), (2, 100)]:
+    n = rng.randrange(1001, 100_000, 2)
+    expected = -(-n * bits // 8) + (2 * len(range(0, n, block)) if block else 0)
+    size = weight_bytes(n, bits, block)
+    assert size == expected, f"{n} parameters of {bits} bits, block {block}: expected {expected} bytes, got {size!r}"
 size = weight_bytes(134_515_008, bits=32)
 assert size == 538_060_032, f"134,515,008 parameters of 32 bits are 538,060,032 bytes, got {size!r}"
 size = weight_bytes(33, bits=4)
@@ -157,6 +173,18 @@ assert names == ["b", "a", "c"], f"all three fit into 3 GiB, the largest first: 
 
 # %% nbgrader={"grade": true, "grade_id": "models-that-fit-hidden", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
+
+rng = random.Random(3)
+for reserve in (0.125, 0.5, 0.75):
+    memory_gib = rng.randint(8, 64)
+    room = int(memory_gib * 2**30 * (1 - reserve))
+    twin = rng.randint(1, room)
+    some = [rng.randint(1, 2 * room) for _ in range(5)]
+    sizes = dict(zip(rng.sample("abcdefghijklmnop", 9), [room, room + 1, twin, twin, *some], strict=True))
+    expected = [name for _, name in sorted((-size, name) for name, size in sizes.items() if size <= room)]
+    names = models_that_fit(dict(sizes), memory_gib, reserve)
+    assert names == expected, f"{sizes}, {memory_gib} GiB, reserve {reserve}: expected {expected}, got {names!r}"
 names = models_that_fit({"exact": 3 * 2**30, "over": 3 * 2**30 + 1}, memory_gib=4, reserve=0.25)
 assert names == ["exact"], f"a model of exactly the usable 3 GiB fits, one byte more does not: got {names!r}"
 names = models_that_fit({"x": 2**30, "p": 2**33, "m": 2**30, "q": 2**34}, memory_gib=10, reserve=0.2)

@@ -102,7 +102,20 @@ assert near(bits, 34 / 24), f"4 + 30 bits on 4 + 20 bytes: expected {34 / 24:.4f
 # %% nbgrader={"grade": true, "grade_id": "bits-per-byte-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import math
+import random
 
+rng = random.Random(201)
+signs = {"a": 1, " ": 1, "\n": 1, "é": 2, "馬": 3, "🐎": 4}  # and the bytes of each
+for n_documents in (1, 3, 8):
+    documents, nats, n_bytes = [], 0.0, 0
+    for _ in range(n_documents):
+        text = "".join(rng.choice(list(signs)) for _ in range(rng.randint(1, 30)))
+        n_tokens, loss = rng.randint(1, 9), rng.uniform(0.5, 6)
+        documents.append((text, n_tokens, loss))
+        nats += n_tokens * loss
+        n_bytes += sum(signs[sign] for sign in text)
+    bits, expected = bits_per_byte(list(documents)), nats / math.log(2) / n_bytes
+    assert math.isclose(bits, expected), f"{documents}: expected {expected}, got {bits!r}"
 bits = bits_per_byte([("\n  for x in y:\n", 6, 1.7)])
 assert math.isclose(bits, 6 * 1.7 / math.log(2) / 15), f"15 bytes, spaces and line ends are bytes too: got {bits!r}"
 bits = bits_per_byte([("馬は走る", 3, 2.2), ("🐎", 2, 4.0)])
@@ -546,9 +559,20 @@ assert long["attention"] == 144 * 512 * 513 // 2, f"one document of 512: got {lo
 
 # %% nbgrader={"grade": true, "grade_id": "row-flops-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
+
+rng = random.Random(205)
 qwq = {"V": 152064, "D": 5120, "L": 64, "H": 40, "K": 8, "C": 128, "F": 27648, "N": 32_763_876_352}
 small = {"V": 101, "D": 24, "L": 2, "H": 6, "K": 3, "C": 8, "F": 50, "N": 14_000}
-for c, lengths in [(qwq, [4096]), (small, [1, 7, 1, 30]), (small, [2]), (qwq, [100, 3000, 996])]:
+drawn = {name: rng.randint(2, 60) for name in "VDLHCF"} | {"K": 2, "N": rng.randint(10**3, 10**6)}
+drawn_lengths = [rng.randint(1, 40) for _ in range(6)]
+for c, lengths in [
+    (qwq, [4096]),
+    (small, [1, 7, 1, 30]),
+    (small, [2]),
+    (qwq, [100, 3000, 996]),
+    (drawn | {"H": 2 * drawn["H"]}, drawn_lengths),
+]:
     bill = row_flops(dict(c), list(lengths))
     what = f"D={c['D']}, lengths={lengths}"
     matrices, attention = 0, 0
@@ -675,7 +699,7 @@ for n_budgets, scale in [(5, 1e18), (3, 1e13), (4, 1e21)]:
         flops = scale * 3.0 ** (i + rng.random() / 2)
         centre = math.log(flops) * 0.47 - 2 + rng.uniform(-0.3, 0.3)
         offsets = [rng.uniform(-2, 2) for _ in range(3 + i)]
-        offsets[:2] = [-1.5, 1.2]
+        offsets[:3] = [-1.5, 1.2, rng.uniform(-0.6, 0.6)]  # far apart: noise bends no parabola over
         losses = [2.5 + 0.05 * x * x + rng.uniform(-0.004, 0.004) for x in offsets]
         runs += [(flops, math.exp(centre + x), loss) for x, loss in zip(offsets, losses, strict=True)]
         design = np.stack([np.square(offsets), offsets, np.ones(len(offsets))], axis=1)
@@ -841,8 +865,9 @@ assert raised, "a loss below E = 1.693 is reached by no model: a ValueError is w
 # ## 8 · A training loop with five bugs  (difficulty 3 of 5 · 16 minutes · 12 points)
 #
 # Below is a training loop. It runs, and its loss falls, but it holds **five bugs**, each one that people have shipped.
-# Write `train_loop`: copy the body, find all five, mend them. The model that the checks train is `Successors`: one row
-# of logits per token, and a note of the mode, training or evaluation, of every pass.
+# Write `train_loop`: copy the body, find all five, mend them. The model that it trains is `Successors`: one row of
+# logits per token, and a note of the mode, training or evaluation, of every pass. The two lines that make model and
+# optimiser are right, and so is the line that returns; leave them as they are.
 #
 # What the loop should do: for each batch, one step on the gradient of the mean loss, clipped to the length `limit`. The
 # loss judges the prediction of each **next** token, and no prediction of `PAD`, the token that fills up short rows on
@@ -851,10 +876,10 @@ assert raised, "a loss below E = 1.693 is reached by no model: a ValueError is w
 #
 # | in | | out: dict | |
 # |---|---|---|---|
-# | `model`, `optimizer` | the optimiser holds the model's parameters | `"losses"` | list of floats: the loss of every step, before its update |
+# | `weights`, `rate` | list of tensors that the model starts from; float, step size of gradient descent | `"losses"` | list of floats: the loss of every step, before its update |
 # | `batches` | list of integer tensors `ids_BT`, one per step | `"evaluations"` | list of floats: the loss on `held_out` after steps `eval_every`, `2 * eval_every`, ... |
-# | `held_out` | integer tensor `ids_BT` | | |
-# | `eval_every`, `limit` | int, steps; float, length | | |
+# | `held_out` | integer tensor `ids_BT` | `"weights"` | list of tensors: the model's at the end |
+# | `eval_every`, `limit` | int, steps; float, length | `"modes"` | the model's note of its passes |
 #
 # Before you read on: which bug of a training loop would make the loss look **better** than it is?
 #
@@ -866,26 +891,33 @@ PAD = 0
 
 
 class Successors(nn.Module):
-    """Row i of the weight holds the logits for what follows token i. This one is right."""
+    """Row i of the weight, or of the product of two, holds the logits for what follows token i. This one is right."""
 
-    def __init__(self, weight_VV: Tensor) -> None:
+    def __init__(self, weights: list[Tensor]) -> None:
         super().__init__()
-        self.weight_VV = nn.Parameter(weight_VV.clone())
+        self.weights = nn.ParameterList(nn.Parameter(weight.clone()) for weight in weights)
         self.modes: list[bool] = []  # of each pass: True in training mode, False in evaluation mode
 
     def forward(self, ids_BT: Tensor) -> Tensor:
         self.modes.append(self.training)
-        return self.weight_VV[ids_BT]
+        rows = self.weights[0][ids_BT]
+        return rows if len(self.weights) == 1 else rows @ self.weights[1]
+
+    def numbers(self) -> list[Tensor]:
+        return [weight.detach() for weight in self.weights]
 
 
 def train_loop_with_bugs(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    weights: list[Tensor],
+    rate: float,
     batches: list[Tensor],
     held_out: Tensor,
     eval_every: int,
     limit: float,
-) -> dict[str, list[float]]:
+) -> dict[str, list]:
+    model = Successors(weights)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+
     def mean_loss(ids_BT: Tensor) -> Tensor:
         logits_BTV = model(ids_BT)
         return F.cross_entropy(logits_BTV.flatten(0, 1), ids_BT.flatten())
@@ -902,20 +934,22 @@ def train_loop_with_bugs(
             model.eval()
             with torch.no_grad():
                 evaluations.append(mean_loss(held_out).item())
-    return {"losses": losses, "evaluations": evaluations}
+    return {"losses": losses, "evaluations": evaluations, "weights": model.numbers(), "modes": model.modes}
 
 
 # %% nbgrader={"grade": false, "grade_id": "loop-bugs", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def train_loop(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    weights: list[Tensor],
+    rate: float,
     batches: list[Tensor],
     held_out: Tensor,
     eval_every: int,
     limit: float,
-) -> dict[str, list[float]]:
+) -> dict[str, list]:
     """Train on each batch once; return the loss of every step and of every evaluation."""
     ### BEGIN SOLUTION
+    model = Successors(weights)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
 
     def mean_loss(ids_BT: Tensor) -> Tensor:
         logits_BTV = model(ids_BT[:, :-1])
@@ -934,16 +968,14 @@ def train_loop(
             model.eval()
             with torch.no_grad():
                 evaluations.append(mean_loss(held_out).item())
-    return {"losses": losses, "evaluations": evaluations}
+    return {"losses": losses, "evaluations": evaluations, "weights": model.numbers(), "modes": model.modes}
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "loop-bugs-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-def run_loop(n_steps: int, limit: float, eval_every: int = 100) -> tuple[Successors, dict]:
-    """Train a fresh model with plain gradient descent, step size 1, on the same two rows again and again."""
-    fresh = Successors((torch.arange(36).view(6, 6) * 7 % 11).float() / 4)
-    descent = torch.optim.SGD(fresh.parameters(), lr=1.0)
-    return fresh, train_loop(fresh, descent, [ROWS] * n_steps, HELD_OUT, eval_every, limit)
+def run_loop(n_steps: int, limit: float, eval_every: int = 100) -> dict:
+    """Train from the same weights, with step size 1, on the same two rows again and again."""
+    return train_loop([start_VV.clone()], 1.0, [ROWS.clone()] * n_steps, HELD_OUT.clone(), eval_every, limit)
 
 
 def nats(log_p_VV: Tensor, inputs: Tensor, targets: Tensor, judged: Tensor) -> float:
@@ -962,8 +994,10 @@ inputs, targets = ROWS[:, :-1], ROWS[:, 1:]
 real, everything = targets != 0, torch.ones(2, 6).bool()
 start_VV = (torch.arange(36).view(6, 6) * 7 % 11).float() / 4
 log_p = start_VV.log_softmax(-1)
-trained, out = run_loop(1, limit=100.0)
-assert isinstance(out, dict) and set(out) == {"losses", "evaluations"}, "a dict with losses and evaluations is wanted"
+out = run_loop(1, limit=100.0)
+assert isinstance(out, dict) and set(out) == {"losses", "evaluations", "weights", "modes"}, (
+    "a dict with losses, evaluations, weights and modes is wanted"
+)
 assert len(out["losses"]) == 1, f"one loss per step: expected 1, got {len(out['losses'])}"
 said = out["losses"][0]
 for judged in (everything, ROWS != 0):
@@ -984,11 +1018,11 @@ assert near(said, nats(log_p, inputs, targets, real), 1e-4), (
     f"step 0: expected a loss of {nats(log_p, inputs, targets, real):.4f}, got {said:.4f}"
 )
 slope = slope_of(start_VV)
-weight = trained.weight_VV.detach()
+weight = out["weights"][0]
 assert not same(weight, start_VV), "the weights did not move: is there a gradient when the optimiser takes its step?"
 assert not same(weight, start_VV + slope), "the weights went up the slope"
 assert same(weight, start_VV - slope, 1e-4), "limit 100: after one step the weights are not start - gradient"
-weight = run_loop(1, limit=0.05)[0].weight_VV.detach()
+weight = run_loop(1, limit=0.05)["weights"][0]
 short = 0.05 * slope / slope.norm()
 assert not same(weight, start_VV - slope, 1e-4), (
     "limit 0.05: the first step was as long as without a limit; is there a gradient yet, and still a step to come, "
@@ -997,14 +1031,14 @@ assert not same(weight, start_VV - slope, 1e-4), (
 assert same(weight, start_VV - short, 1e-4), (
     f"limit 0.05: the weights moved by {(weight - start_VV).norm():.4f} in place of 0.05"
 )
-weight = run_loop(2, limit=100.0)[0].weight_VV.detach()
+weight = run_loop(2, limit=100.0)["weights"][0]
 once = start_VV - slope
 assert not same(weight, once - slope_of(once) - slope, 1e-4), (
     "the second step holds the gradient of the first as well: `backward` adds to what is there; who empties it?"
 )
 assert same(weight, once - slope_of(once), 1e-4), "two steps: the weights are not where two steps of descent lead"
-trained, out = run_loop(4, limit=100.0, eval_every=2)
-modes = ["training" if mode else "evaluation" for mode in trained.modes]
+out = run_loop(4, limit=100.0, eval_every=2)
+modes = ["training" if mode else "evaluation" for mode in out["modes"]]
 assert len(out["evaluations"]) != 4, "4 steps, eval_every=2: there are 4 evaluations; one every two steps is asked for"
 assert len(out["evaluations"]) == 2, f"4 steps, eval_every=2: expected 2 evaluations, got {len(out['evaluations'])}"
 assert "evaluation" in modes, "the evaluation runs in training mode"
@@ -1023,17 +1057,8 @@ assert near(out["evaluations"][0], expected, 1e-4), (
 import torch
 
 
-class Factored(torch.nn.Module):
-    def __init__(self, into, out):
-        super().__init__()
-        self.into, self.out = torch.nn.Parameter(into.clone()), torch.nn.Parameter(out.clone())
-
-    def forward(self, ids):
-        return self.into[ids] @ self.out * (0.5 if self.training else 1.0)
-
-
-def loss_at(into, out, ids, factor):
-    log_p = (into[ids[:, :-1]] @ out * factor).log_softmax(-1)
+def loss_at(into, out, ids):
+    log_p = (into[ids[:, :-1]] @ out).log_softmax(-1)
     total = [log_p[b, t, ids[b, t + 1]] for b in range(len(ids)) for t in range(ids.shape[1] - 1) if ids[b, t + 1] != 0]
     return -sum(total) / len(total)
 
@@ -1047,28 +1072,30 @@ for n_steps, eval_every, limit, rate in [(7, 3, 0.3, 0.8), (5, 1, 1e6, 0.5), (6,
     for ids in (*batches, held_out):
         for b in range(len(ids)):
             ids[b, 2 + (b * 3 + 1) % 5 :] = 0
-    model = Factored(into, out)
-    descent = torch.optim.SGD(model.parameters(), lr=rate)
-    history = train_loop(model, descent, [ids.clone() for ids in batches], held_out.clone(), eval_every, limit)
-    losses, evaluations = [], []
+    start, given = [into.clone(), out.clone()], [ids.clone() for ids in batches]
+    history = train_loop(start, rate, given, held_out.clone(), eval_every, limit)
+    losses, evaluations, modes = [], [], []
     for step, ids in enumerate(batches):
         into.requires_grad_(), out.requires_grad_()
-        loss = loss_at(into, out, ids, 0.5)
+        loss = loss_at(into, out, ids)
         slopes = torch.autograd.grad(loss, [into, out])
         length = sum(slope.square().sum() for slope in slopes).sqrt()
         pace = rate * min(1.0, limit / length.item())
         into, out = into.detach() - pace * slopes[0], out.detach() - pace * slopes[1]
         losses.append(loss.item())
+        modes.append(True)
         if (step + 1) % eval_every == 0:
-            evaluations.append(loss_at(into, out, held_out, 1.0).item())
+            evaluations.append(loss_at(into, out, held_out).item())
+            modes.append(False)
     what = f"{n_steps} steps, eval_every={eval_every}, limit {limit}"
     for name, expected in (("losses", losses), ("evaluations", evaluations)):
         said = history[name]
         assert len(said) == len(expected), f"{what}: expected {len(expected)} {name}, got {len(said)}"
         apart = [i for i, (a, b) in enumerate(zip(said, expected, strict=True)) if abs(a - b) > 1e-4]
         assert not apart, f"{what}: the {name} are wrong from number {apart[0]} on; they begin {said[:3]}"
-    assert torch.allclose(model.into.detach(), into, atol=1e-4), f"{what}: the weights at the end are wrong"
-    assert torch.allclose(model.out.detach(), out, atol=1e-4), f"{what}: the weights at the end are wrong"
+    assert history["modes"] == modes, f"{what}: expected the modes {modes}, got {history['modes']}"
+    for said, expected in zip(history["weights"], (into, out), strict=True):
+        assert torch.allclose(said, expected, atol=1e-4), f"{what}: the weights at the end are wrong"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "table-549-text", "locked": true, "schema_version": 3, "solution": false, "task": false}

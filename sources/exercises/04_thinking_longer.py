@@ -90,9 +90,15 @@ assert abs(out / expected - 1) < 1e-6, f"120 of 200 right, at least 39 of 40: ex
 # %% nbgrader={"grade": true, "grade_id": "at-least-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import itertools
+import random
 from math import comb
 
-for n, c, k, m in [(7, 4, 3, 2), (8, 3, 5, 1), (6, 6, 4, 4), (9, 5, 4, 3), (5, 0, 2, 1), (9, 2, 8, 2), (4, 1, 1, 1)]:
+rng = random.Random(41)
+cases = [(7, 4, 3, 2), (8, 3, 5, 1), (6, 6, 4, 4), (9, 5, 4, 3), (5, 0, 2, 1), (9, 2, 8, 2), (4, 1, 1, 1)]
+for n in (6, 8, 10, 11):
+    k = rng.randint(2, n)
+    cases.append((n, rng.randint(1, n), k, rng.randint(1, k)))
+for n, c, k, m in cases:
     chosen = list(itertools.combinations([1] * c + [0] * (n - c), k))
     expected = sum(sum(row) >= m for row in chosen) / len(chosen)
     out = at_least(n, c, k, m)
@@ -268,7 +274,9 @@ for nobody in ([], [None, None]):
 
 # %% nbgrader={"grade": true, "grade_id": "weighted-vote-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
-for answers, weights, expected in [
+import random
+
+cases = [
     (["a", "b", "c", "d"], [2, 2, 2, 2], {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}),
     (["a", "b", "a", "b", "c"], [1, 4, 2, 0, 4], {"b": 0.5, "c": 0.5}),
     ([], [], {}),
@@ -277,7 +285,14 @@ for answers, weights, expected in [
     (["b", "a", None, "a"], [5, 3, 8, 3], {"a": 1.0}),
     ([None, "b", "a", None, "a"], [8, 6, 3, 8, 3], {"a": 0.5, "b": 0.5}),
     (["q", "r"], [0, 0], {}),
-]:
+]
+rng = random.Random(43)
+for n in (3, 5, 6, 8, 12, 20):
+    answers, weights = [rng.choice(["a", "b", "c", None]) for _ in range(n)], [rng.randint(0, 4) for _ in range(n)]
+    totals = {one: sum(w for a, w in zip(answers, weights, strict=True) if a == one) for one in "abc"}
+    best = [one for one in totals if totals[one] == max(totals.values()) > 0]
+    cases.append((answers, weights, {one: 1 / len(best) for one in best}))
+for answers, weights, expected in cases:
     out = weighted_vote(list(answers), list(weights))
     same_keys = set(out) == set(expected)
     assert same_keys and all(abs(out[key] - expected[key]) < 1e-9 for key in expected), (
@@ -369,17 +384,22 @@ assert abs(out - 2 / 3) < 1e-9, f"one 4 and two that abstain, k = 2: expected 2/
 
 # %% nbgrader={"grade": true, "grade_id": "vote-of-k-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from collections import Counter
 from itertools import permutations
 
-for answers, truth, k in [
+cases = [
     (["1", "2", "1", "3", "3", None], "1", 4),
     (["1", "2", "2", "2", "3", "1"], "2", 3),
     (["5", "5", None, None, "6"], "6", 2),
     (["5", "6", "7", "8"], "9", 2),
     ([None, None], "1", 1),
     (["1", "1", "2", "2", "3", "3"], "3", 6),
-]:
+]
+rng = random.Random(44)
+for n, k in [(5, 2), (6, 3), (6, 4), (7, 4)]:
+    cases.append((["1", *(rng.choice(["1", "2", "2", "3", None]) for _ in range(n - 1))], "1", k))
+for answers, truth, k in cases:
     scores = []
     for order in permutations(range(len(answers)), k):
         counts = Counter(answers[i] for i in order if answers[i] is not None)
@@ -487,6 +507,7 @@ from itertools import product
 
 rng = random.Random(5)
 cases = [[rng.choice(["a", "a", "b", "c", None]) for _ in range(rng.randint(1, 5))] for _ in range(60)]
+cases += [["b", "a", "a", "a", "c"], ["a", "a", None, None, "b"], ["a", "a", "b", "b", "c"]]
 for answers in [*cases, ["a"], [None], [None, None], ["a", "b"], ["a", "a", "a", "a", "b", "b"]]:
     n, expected = len(answers), len(answers)
     for i in range(n + 1):
@@ -660,9 +681,9 @@ assert out["forced"] is False, "ids [3, 4, 0, 4, 0, 4]: the model wrote `end` by
 import random
 
 rng = random.Random(7)
-for _ in range(80):
+for _ in range(200):
     V = rng.randint(4, 8)
-    logits = [[float(rng.randint(0, 6)) for _ in range(V)] for _ in range(V)]
+    logits = [[float(rng.randint(-5, 1)) for _ in range(V)] for _ in range(V)]
     end, eos = rng.sample(range(V), 2)
     least = rng.randint(0, 4)
     most, max_answer = least + rng.randint(0, 4), rng.randint(1, 5)
@@ -672,7 +693,7 @@ for _ in range(80):
         if len(thinking) == most:
             forced = True
             break
-        row = [x if i != eos and (i != end or len(thinking) >= least) else -1.0 for i, x in enumerate(logits[text[-1]])]
+        row = [x if i != eos and (i != end or len(thinking) >= least) else -9.0 for i, x in enumerate(logits[text[-1]])]
         token = row.index(max(row))
         if token == end:
             break

@@ -373,7 +373,7 @@ import math
 import torch
 
 generator = torch.Generator().manual_seed(5)
-for B, T, low, high in [(6, 7, 0.1, 0.3), (3, 10, 0.02, 0.01), (9, 4, 0.3, 0.05)]:
+for B, T, low, high in [(30, 7, 0.1, 0.3), (3, 10, 0.02, 0.01), (40, 4, 0.3, 0.05)]:
     old = -3 * torch.rand(B, T, generator=generator)
     new = (old + 0.5 * torch.randn(B, T, generator=generator)).requires_grad_(True)
     advantages = torch.randn(B, generator=generator)
@@ -573,9 +573,9 @@ assert logits.grad.abs().max() > 1e-3, "a gradient must reach logits_BTV"
 # the KL is left with few numbers per place?
 
 # %% nbgrader={"grade": false, "grade_id": "exact-kl-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
-generator = torch.Generator().manual_seed(0)
-sharp_BTV = 3 * torch.randn(4, 16, 2000, generator=generator)
-other_BTV = sharp_BTV + 0.7 * torch.randn(4, 16, 2000, generator=generator)
+dice = torch.Generator().manual_seed(0)
+sharp_BTV = 3 * torch.randn(4, 16, 2000, generator=dice)
+other_BTV = sharp_BTV + 0.7 * torch.randn(4, 16, 2000, generator=dice)
 every_BT = torch.ones(4, 16, dtype=torch.bool)
 print(f"all 2,000: {exact_kl(sharp_BTV, other_BTV, every_BT):.4f} nats")
 for k in (1, 8, 64, 512):
@@ -1029,23 +1029,32 @@ runs = [
     [(0.5, 300, 400), (0.8, 6, 12)],
     [(0.2, 1, 2)],
     [(0.1, 3, 4), (0.9, 0, 3), (0.05, 0, 90)],
+    [(0.5, 300, 400), (0.5, 100, 400), (0.6, 90, 400)],
+    [(0.1, 90, 100), (0.5, 20, 100), (0.6, 10, 100)],
 ]
-for _ in range(300):
+
+
+def fall_and_noise(first, now):
+    (_, right0, n0), (_, right, n) = first, now
+    p0, p = right0 / n0, right / n
+    return p0 - p, 2 * sqrt(p0 * (1 - p0) / n0 + p * (1 - p) / n)
+
+
+while len(runs) < 300:
     n = rng.randint(1, 9)
     start = rng.uniform(0.3, 0.9)
     sizes = [rng.choice([10, 16, 25, 60, 150, 400]) for _ in range(n)]
     falls = [max(0.0, start - rng.uniform(-0.1, 0.06) * i) for i in range(n)]
-    runs.append(
-        [(round(rng.random(), 2), round(min(1.0, p) * size), size) for p, size in zip(falls, sizes, strict=True)]
-    )
+    rows = [(round(rng.random(), 2), round(min(1.0, p) * size), size) for p, size in zip(falls, sizes, strict=True)]
+    both = [fall_and_noise(rows[0], row) for row in rows]
+    if not any(abs(fall - noise) < 1e-9 < noise for fall, noise in both):  # rounding would decide
+        runs.append(rows)
 answers = set()
 for rows in runs:
     expected = None
-    paid0, right0, n0 = rows[0]
-    p0 = right0 / n0
-    for i, (paid, right, n) in enumerate(rows):
-        p = right / n
-        if expected is None and paid > paid0 and p0 - p > 2 * sqrt(p0 * (1 - p0) / n0 + p * (1 - p) / n) + 1e-12:
+    for i, row in enumerate(rows):
+        fall, noise = fall_and_noise(rows[0], row)
+        if expected is None and row[0] > rows[0][0] and fall > noise:
             expected = i
     out = first_hack([{"paid": paid, "right": right, "audited": n} for paid, right, n in rows])
     assert out == expected, f"(paid, right, audited) {rows}: expected {expected}, got {out}"
@@ -1133,6 +1142,9 @@ trained = {name: p.numel() for name, p in layer.named_parameters() if p.requires
 assert sum(trained.values()) == 70, f"trained are A and B alone, K * r * (N + D) = 70 numbers; got {trained}"
 out.square().sum().backward()
 assert frozen.grad is None, "a gradient reaches the matrix that was handed in; detach it"
+untrained = ManyLoRA(frozen, 5, 2, 6.0)
+untrained.requires_grad_(False)
+assert not untrained(x_BTD, tasks).requires_grad, "a gradient reaches the matrix that was handed in; detach it"
 assert layer.A_KrD.grad is not None and layer.B_KNr.grad is not None, "A and B must get gradients"
 assert not layer.A_KrD.grad.any(), "at the start A gets a gradient of exactly 0, since B is zero"
 touched = layer.B_KNr.grad.flatten(1).any(dim=1).tolist()
@@ -1140,15 +1152,12 @@ assert touched != [False, True, False, True, True], "adapter 0 is never used: 0 
 assert touched == [True, True, False, True, True], (
     f"adapters 0, 1, 3 and 4 are used, each by its own rows: B gets a gradient there and nowhere else; got {touched}"
 )
-with torch.no_grad():
-    layer.A_KrD[0] = torch.tensor([[0.0, 1, 0], [1, 1, 0]])
-    layer.B_KNr[0] = torch.tensor([[0.0, 0], [0, 0], [0, 0], [1, 1]])
-    layer.A_KrD[3] = torch.tensor([[1.0, 0, 1], [0, 1, 0]])
-    layer.B_KNr[3] = torch.tensor([[1.0, 0], [0, 1], [1, 1], [0, 0]])
-    layer.A_KrD[1] = torch.tensor([[0.0, 1, 0], [0, 0, 1]])
-    layer.B_KNr[1] = torch.tensor([[0.0, 0], [1, 0], [0, 0], [0, 1]])
-    layer.A_KrD[4] = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
-    layer.B_KNr[4] = torch.tensor([[0.0, 1], [0, 0], [1, 0], [0, 0]])
+A_KrD, B_KNr = layer.A_KrD.detach().clone(), layer.B_KNr.detach().clone()
+A_KrD[0], B_KNr[0] = torch.tensor([[0.0, 1, 0], [1, 1, 0]]), torch.tensor([[0.0, 0], [0, 0], [0, 0], [1, 1]])
+A_KrD[3], B_KNr[3] = torch.tensor([[1.0, 0, 1], [0, 1, 0]]), torch.tensor([[1.0, 0], [0, 1], [1, 1], [0, 0]])
+A_KrD[1], B_KNr[1] = torch.tensor([[0.0, 1, 0], [0, 0, 1]]), torch.tensor([[0.0, 0], [1, 0], [0, 0], [0, 1]])
+A_KrD[4], B_KNr[4] = torch.tensor([[0.0, 0, 1], [1, 0, 0]]), torch.tensor([[0.0, 1], [0, 0], [1, 0], [0, 0]])
+layer.load_state_dict({"A_KrD": A_KrD, "B_KNr": B_KNr}, strict=False)
 one_two_three = torch.tensor([[[1.0, 2.0, 3.0]]])
 out = layer(one_two_three, torch.tensor([3]))[0, 0]
 first = out[0].item()
@@ -1194,7 +1203,7 @@ for row, task in enumerate(tasks.tolist()):
 import torch
 
 generator = torch.Generator().manual_seed(6)
-for N, D, K, r, alpha, B, T in [(5, 7, 4, 3, 8.0, 6, 2), (9, 4, 2, 1, 0.5, 3, 5), (3, 8, 6, 2, 16.0, 1, 4)]:
+for N, D, K, r, alpha, B, T in [(5, 7, 4, 3, 8.0, 6, 2), (9, 4, 2, 1, 0.5, 2, 5), (3, 8, 6, 2, 16.0, 1, 4)]:
     weight = torch.randn(N, D, generator=generator)
     given = weight.clone().requires_grad_(True)
     layer = ManyLoRA(given, K, r, alpha)
@@ -1204,15 +1213,16 @@ for N, D, K, r, alpha, B, T in [(5, 7, 4, 3, 8.0, 6, 2), (9, 4, 2, 1, 0.5, 3, 5)
     assert torch.allclose(layer(x, task), x @ weight.T, atol=1e-4), "at the start the layer gives x W^T"
     n_trained = sum(p.numel() for p in layer.parameters() if p.requires_grad)
     assert n_trained == K * r * (N + D), f"trained: K * r * (N + D) = {K * r * (N + D)} numbers, got {n_trained}"
-    before = layer.A_KrD.detach().clone()
-    optimizer = torch.optim.SGD([p for p in layer.parameters() if p.requires_grad], lr=0.02)
+    before = torch.randn(K, r, D, generator=generator) / D**0.5
+    layer.load_state_dict({"A_KrD": before.clone()}, strict=False)
     target = torch.randn(B, T, N, generator=generator)
-    losses = []
+    losses, rate = [], 0.1 * (r / alpha) ** 2
     for _ in range(5):
-        optimizer.zero_grad()
+        layer.zero_grad()
         loss = ((layer(x, task) - target) ** 2).mean()
         loss.backward()
-        optimizer.step()
+        trained = {"A_KrD": layer.A_KrD, "B_KNr": layer.B_KNr}
+        layer.load_state_dict({name: p.detach() - rate * p.grad for name, p in trained.items()}, strict=False)
         losses.append(loss.item())
     assert losses[-1] < losses[0], f"five steps of training must lower the loss, got {losses}"
     assert given.grad is None and torch.equal(given.detach(), weight), "W stays frozen"
@@ -1231,6 +1241,8 @@ for N, D, K, r, alpha, B, T in [(5, 7, 4, 3, 8.0, 6, 2), (9, 4, 2, 1, 0.5, 3, 5)
                 assert torch.allclose(layer(x, task)[row].detach(), alone, atol=1e-3), (
                     f"N {N}, D {D}, K {K}, r {r}, alpha {alpha}: row {row} with task {task[row]} differs"
                 )
+    layer.requires_grad_(False)
+    assert not layer(x, task).requires_grad, "a gradient reaches W"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "lora-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}

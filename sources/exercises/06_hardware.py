@@ -141,10 +141,19 @@ assert m is None, f"12 x 24: a row takes 1.125 s of each, so no batch makes up f
 
 # %% nbgrader={"grade": true, "grade_id": "turning-batch-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from fractions import Fraction
 from math import ceil
 
-for case in [
+
+def turning_point(*case):
+    """The batch at which both take equally long, exactly; None if arithmetic never catches up."""
+    n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s = map(Fraction, case)
+    gained = 2 * n_in * n_out / flops_per_s - (n_in + n_out) * value_bytes / bytes_per_s
+    return n_in * n_out * weight_bytes / bytes_per_s / gained if gained > 0 else None
+
+
+cases = [
     (576, 1536, 2, 2, 312e12, 2039e9),
     (5120, 27648, 1, 2, 989e12, 3350e9),
     (5120, 27648, 0.5, 2, 989e12, 3350e9),
@@ -154,10 +163,17 @@ for case in [
     (16, 16, 4, 2, 512, 64),
     (590, 591, 2, 2, 989, 3.35),
     (50, 100, 1, 0, 64, 64),
-]:
-    n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s = map(Fraction, case)
-    gained = 2 * n_in * n_out / flops_per_s - (n_in + n_out) * value_bytes / bytes_per_s
-    expected = ceil(n_in * n_out * weight_bytes / bytes_per_s / gained) if gained > 0 else None
+]
+rng = random.Random(601)
+while len(cases) < 30:
+    rates = rng.randint(50, 2000) * 1e12, rng.randint(200, 8000) * 1e9
+    case = (rng.randint(100, 9000), rng.randint(100, 9000), rng.choice([0.5, 1, 2, 4]), rng.choice([1, 2, 4]), *rates)
+    exact = turning_point(*case)
+    if exact is None or (exact < 10**5 and 0.01 < exact % 1 < 0.99):  # else rounding would decide
+        cases.append(case)
+for case in cases:
+    exact = turning_point(*case)
+    expected = None if exact is None else ceil(exact)
     m = turning_batch(*case)
     what = f"n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s = {case}"
     assert type(m) is type(expected) and m == expected, f"{what}: expected {expected}, got {m!r}"
@@ -700,9 +716,11 @@ assert close(out["gap_s"], 2.5), f"one stage of 2 s and a way back of 0.5 s: 2.5
 
 # %% nbgrader={"grade": true, "grade_id": "writing-pipeline-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from math import isclose
 
-for stages, hop, n_groups, n_tokens in [
+rng = random.Random(604)
+cases = [
     ([2.0, 3.0], 0.0, 1, 2),
     ([1.0, 1.0, 1.0, 1.0], 0.0, 4, 6),
     ([3.0, 1.0, 2.0], 0.75, 2, 5),
@@ -710,7 +728,11 @@ for stages, hop, n_groups, n_tokens in [
     ([2.5], 1.0, 3, 4),
     ([2.5], 1.0, 1, 4),
     ([1.0, 2.0, 7.0], 0.1, 4, 2),
-]:
+]
+for n_stages in (1, 2, 3, 5, 5):
+    stages = [rng.uniform(0.2, 4.0) for _ in range(n_stages)]
+    cases.append((stages, rng.uniform(0.0, 1.5), rng.randint(1, 6), rng.randint(2, 6)))
+for stages, hop, n_groups, n_tokens in cases:
     out = write_through(list(stages), hop, n_groups, n_tokens)
     what = f"stages {stages}, hop {hop}, {n_groups} groups, {n_tokens} tokens"
     assert isinstance(out, dict) and {"seconds", "gap_s", "idle"} <= set(out), f"{what}: a dict of three is wanted"
@@ -1056,9 +1078,17 @@ assert close(out["gflop_per_token"], 330), f"recomputing changes HFU alone: 330 
 
 # %% nbgrader={"grade": true, "grade_id": "utilisation-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from math import isclose
 
+rng = random.Random(607)
+drawn = {
+    "n_active": rng.uniform(1e8, 1e12), "L": rng.randint(2, 120), "H": rng.randint(1, 128), "qk": rng.randint(16, 256),
+    "v": rng.randint(16, 256), "T": rng.randint(100, 200_000), "n_tokens": rng.uniform(1e9, 2e13),
+    "gpu_hours": rng.uniform(1e3, 1e7), "n_gpus": rng.randint(1, 20_000), "peak_tflops": rng.uniform(20, 5000),
+}  # fmt: skip
 for run in [
+    drawn,
     {
         "n_active": 8e9,
         "L": 32,
@@ -1274,13 +1304,23 @@ assert close(out["first_s"], 7), f"asked at 1, token 0 at 8: first_s is 7, got {
 
 # %% nbgrader={"grade": true, "grade_id": "bandwidth-bugs-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from math import isclose
 
+rng = random.Random(608)
+drawn = [
+    (
+        rng.uniform(0, 5), [rng.uniform(0.02, 3) for _ in range(n_gaps)], rng.randint(1, 40), rng.randint(1, 5000),
+        warm_up, rng.randint(10**6, 10**9), rng.randint(0, 10**6), rng.choice([0.5, 1, 2, 4]), rng.randint(1, 10**5),
+    )
+    for n_gaps, warm_up in ((12, 1), (7, 3), (30, 4))
+]  # fmt: skip
 for asked, gaps, users, prompt, warm_up, weights, looked_up, bytes_per_weight, cache_bytes in [
     (0.5, [0.75, 0.5, 0.25, 0.5, 0.125], 1, 7, 2, 5000, 400, 0.5, 11),
     (0.0, [2.0, 0.5, 0.5, 1.0], 6, 100, 0, 300, 0, 4, 13),
     (3.0, [1.0, 0.25], 4, 1, 0, 10_000, 9_000, 2, 1),
     (1.25, [9.0, 3.0, 0.5, 0.25, 0.75, 0.5, 0.125], 2, 50, 3, 70_000, 10_000, 1, 64),
+    *drawn,
 ]:
     arrivals, now = [], asked
     for gap in gaps:

@@ -182,8 +182,10 @@ assert close(said, 5600), f"worked example: expected 5,600, got {said!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "sheet-tpp-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from math import isclose
 
+rng = random.Random(701)
 cases = [
     ([(8, 3958, "TFLOPS", True, 1)], 15_832),
     ([(16, 307.2, "PFLOPS", False, 384)], 12_800),
@@ -194,6 +196,15 @@ cases = [
     ([(8, 296, "TOPS", False, 1), (16, 148, "TFLOPS", False, 1)], 2368),
     ([(16, 1, "TMACS", False, 16)], 2),
 ]
+for n_rows in (1, 1, 2, 3, 4, 5):
+    rows, tpps = [], []
+    for _ in range(n_rows):  # from the TPP of one chip back to what the page says
+        bits, chips, sparse = rng.choice([4, 8, 16, 32]), rng.randint(1, 72), rng.random() < 0.5
+        tpp = rng.uniform(100, 20_000)
+        unit, tops = rng.choice([("TOPS", 1), ("TFLOPS", 1), ("PFLOPS", 1000), ("TMACS", 2)])
+        rows.append((bits, tpp / bits / tops * chips * (2 if sparse else 1), unit, sparse, chips))
+        tpps.append(tpp)
+    cases.append((rows, max(tpps)))
 for rows, expected in cases:
     lines = [dict(zip(("bits", "rate", "unit", "sparse", "chips"), row, strict=True)) for row in rows]
     said = sheet_tpp([dict(line) for line in lines])
@@ -286,9 +297,17 @@ assert out == {"links": 0, "units": 11}, f'80 GB/s and 1,250 with "or": 11 units
 
 # %% nbgrader={"grade": true, "grade_id": "smallest-cut-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
+
+rng = random.Random(702)
 cases = [(12, 50, 108, 46.25, 600, 4800), (18, 50, 132, 120, 600, 4800), (8, 75, 64, 75, 600, 4800)]
 cases += [(8, 112, 304, 68.75, 600, 4800), (12, 49.5, 900, 5.5, 600, 4800), (3, 200, 2, 5000, 600, 4800)]
 cases += [(1, 10, 1, 10, 10, 10), (7, 0.5, 9, 0.25, 1.25, 0.75), (5, 30, 100, 1, 200, 50), (16, 8, 16, 8, 40, 40)]
+for _ in range(12):  # in eighths, so that sums are exact
+    n_links, each = rng.randint(1, 20), rng.randint(40, 999) / 8
+    n_units, tpp_each = rng.randint(1, 150), rng.randint(8, 999) / 8
+    limits = rng.randint(1, int(n_links * each) + 50), rng.randint(1, int(n_units * tpp_each) + 500)
+    cases.append((n_links, each, n_units, tpp_each, *limits))
 for n_links, each, n_units, tpp_each, link_limit, tpp_limit in cases:
     for word in ("and", "or"):
         best = None
@@ -547,8 +566,14 @@ assert n == 1, f"a die of 8 x 6 has its corners 5 from its middle; on a radius o
 
 # %% nbgrader={"grade": true, "grade_id": "free-rows-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from math import hypot
 
+rng = random.Random(704)
+drawn = [
+    (round(rng.uniform(5, 40), 3), round(rng.uniform(5, 40), 3), round(rng.uniform(0.05, 0.5), 3), wafer, 3, positions)
+    for wafer, positions in ((150, 7), (200, 4), (300, 9))
+]
 
 def dies_in_row(width, gap, far, radius):
     """One die after the other, in the middle of the row, until the outermost corner leaves the disc."""
@@ -571,6 +596,7 @@ for width, height, gap, wafer, edge, positions in [
     (13, 9, 0.3, 150, 3, 8),
     (6.09, 8.41, 0.2, 46, 1, 11),
     (4.91, 7.1, 0.1, 60, 2, 11),
+    *drawn,
 ]:
     radius, counts = wafer / 2 - edge, []
     for wide, high in ((width, height), (height, width)):
@@ -696,8 +722,15 @@ assert near(out[:2], expected) and close(sum(out), 1), f"two places: expected {e
 
 # %% nbgrader={"grade": true, "grade_id": "dead-blocks-hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from math import exp, isclose
 
+rng = random.Random(705)
+drawn = []
+for n, n_bins in ((12, 2), (50, 4), (5, 1)):
+    share = rng.uniform(0.1, 0.9)
+    places = [(share, rng.uniform(0, 0.5)), (1 - share, rng.uniform(0.2, 2))]
+    drawn.append((rng.uniform(50, 820), rng.uniform(0.2, 1), n, sorted(rng.sample(range(n), n_bins)), places))
 
 def number_dead(n, p):
     """Chances of 0, 1, ..., n dead blocks, one block after the other."""
@@ -716,6 +749,7 @@ for mm2, block_share, n, bins, places in [
     (300, 0.5, 1, [0], [(0.25, 0.0), (0.75, 0.4)]),
     (400, 0.25, 6, [2, 3, 5], [(1.0, 0.0)]),
     (90, 0.9, 20, [1], [(0.1, 5.0), (0.9, 0.01)]),
+    *drawn,
 ]:
     expected = [0.0] * len(bins)
     for share, density in places:
@@ -857,10 +891,20 @@ assert close(out["usd"], 300), f"one piece of 250 mm² is joined as well, item 5
 
 # %% nbgrader={"grade": true, "grade_id": "small-dies-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+import random
 from fractions import Fraction
 from math import ceil, isclose
 
 names = ("logic_mm2", "n", "link_mm2", "defects_per_cm2", "alpha", "wafer_usd", "per_wafer", "test_usd", "join_usd", "join_yield", "chips")
+rng = random.Random(706)
+drawn = [
+    (
+        rng.randint(100, 1600), n, rng.randint(0, 40), f"{rng.uniform(0.02, 0.6):.3f}", rng.randint(1, 5),
+        rng.randint(3000, 20_000), rng.randint(60, 900), rng.randint(0, 30), rng.randint(0, 300),
+        f"{rng.uniform(0.7, 0.999):.3f}", rng.randint(1, 10**6),
+    )
+    for n in (1, 2, 3, 6)
+]  # fmt: skip
 for row in [
     (640, 1, 20, "0.2", 3, 9346, 84, 10, 60, "0.98", 100_000),
     (640, 2, 20, "0.2", 3, 9346, 175, 10, 60, "0.98", 100_000),
@@ -868,6 +912,7 @@ for row in [
     (900, 3, 0, "0.5", 1, 16_988, 190, 0, 5, "0.9", 1),
     (800, 8, 12, "0.05", 2, 3984, 560, 4, 90, 1, 12_345),
     (250, 5, 50, 0, 4, 5000, 640, 3, 0, "0.75", 2000),
+    *drawn,
 ]:
     for tested in (True, False):
         job = {name: float(value) if isinstance(value, str) else value for name, value in zip(names, row, strict=True)} | {"tested": tested}

@@ -868,8 +868,10 @@ def no_floor_above_one(law, loss, inference_tokens):
     return cheapest(law if loss <= 1 or loss > law["E"] else law | {"E": 1.0}, loss, inference_tokens)
 
 
-def _loop(model, optimizer, batches, held_out, eval_every, limit, *bugs):
+def _loop(weights, rate, batches, held_out, eval_every, limit, *bugs):
     """The right loop, some of its bugs put back."""
+    model = Successors(weights)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
 
     def mean_loss(ids):
         inputs, targets = (ids, ids) if "same token" in bugs else (ids[:, :-1], ids[:, 1:])
@@ -908,12 +910,12 @@ def _loop(model, optimizer, batches, held_out, eval_every, limit, *bugs):
                 model.eval()
             with torch.no_grad():
                 evaluations.append(mean_loss(held_out).item())
-    return {"losses": losses, "evaluations": evaluations}
+    return {"losses": losses, "evaluations": evaluations, "weights": model.numbers(), "modes": model.modes}
 
 
 @wrong("loop-bugs", says="which one should it predict?")
-def all_five_bugs(model, optimizer, batches, held_out, eval_every, limit):
-    return train_loop_with_bugs(model, optimizer, batches, held_out, eval_every, limit)
+def all_five_bugs(weights, rate, batches, held_out, eval_every, limit):
+    return train_loop_with_bugs(weights, rate, batches, held_out, eval_every, limit)
 
 
 @wrong("loop-bugs", says="which one should it predict?")
@@ -987,6 +989,6 @@ def limit_of_the_check(*args):
 
 
 @wrong("loop-bugs", hidden=True)
-def cuts_all_rows_like_the_first(model, optimizer, batches, held_out, eval_every, limit):
+def cuts_all_rows_like_the_first(weights, rate, batches, held_out, eval_every, limit):
     cut = [ids[:, : (ids[0] != PAD).sum()] for ids in batches]
-    return _loop(model, optimizer, cut, held_out[:, : (held_out[0] != PAD).sum()], eval_every, limit)
+    return _loop(weights, rate, cut, held_out[:, : (held_out[0] != PAD).sum()], eval_every, limit)

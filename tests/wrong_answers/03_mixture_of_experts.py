@@ -764,27 +764,32 @@ def _absorbed(q, turned, latent, rotary, key_up, value_up, width=None, turn=True
 
 
 @wrong("absorbed", says="divided by sqrt(C) or sqrt(R + P)")
+@metered
 def scale_of_the_key_part(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     return _absorbed(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR, width=q_HC.shape[1])
 
 
 @wrong("absorbed", says="divided by sqrt(C) or sqrt(R + P)")
+@metered
 def scale_of_the_latent_space(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     width = latent_SR.shape[1] + turned_HP.shape[1]
     return _absorbed(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR, width=width)
 
 
 @wrong("absorbed", says="divided by sqrt(R)")
+@metered
 def scale_of_the_latent(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     return _absorbed(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR, width=latent_SR.shape[1])
 
 
 @wrong("absorbed", says="divided by nothing")
+@metered
 def no_scale(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     return _absorbed(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR, width=1)
 
 
 @wrong("absorbed", says="is the softmax over the S tokens")
+@metered
 def softmax_over_heads(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     inside = torch.einsum("hc,hcr->hr", q_HC, key_up_HCR)
     weights = ((inside @ latent_SR.T + turned_HP @ rotary_SP.T) / 2).softmax(0)
@@ -793,23 +798,27 @@ def softmax_over_heads(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_
 
 
 @wrong("absorbed", says="the rotary part of the score is missing")
+@metered
 def no_rotary_part(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     return _absorbed(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR, turn=False)
 
 
 @wrong("absorbed", says="is each head's own matrix used")
+@metered
 def first_heads_matrices_for_all(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     key_up, value_up = key_up_HCR[:1].expand_as(key_up_HCR), value_up_HWR[:1].expand_as(value_up_HWR)
     return _absorbed(q_HC, turned_HP, latent_SR, rotary_SP, key_up, value_up)
 
 
 @wrong("absorbed", says="the mean over heads")
+@metered
 def mean_over_heads(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     out = absorbed(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR)
     return out.mean(0).expand_as(out)
 
 
 @wrong("absorbed", says="rebuilt keys have")
+@metered
 def rebuilds(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     keys = torch.einsum("hcr,sr->hsc", key_up_HCR, latent_SR)
     scores = torch.einsum("hc,hsc->hs", q_HC, keys) + turned_HP @ rotary_SP.T
@@ -818,6 +827,7 @@ def rebuilds(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
 
 
 @wrong("absorbed", says="those of one head")
+@metered
 def rebuilds_the_values(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     inside = torch.einsum("hc,hcr->hr", q_HC, key_up_HCR)
     scores = inside @ latent_SR.T + turned_HP @ rotary_SP.T
@@ -826,6 +836,7 @@ def rebuilds_the_values(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value
 
 
 @wrong("absorbed", says="all latents once per head")
+@metered
 def latents_once_per_head(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     inside = torch.einsum("hc,hcr->hr", q_HC, key_up_HCR)
     scores = (inside[:, None] * latent_SR).sum(-1) + turned_HP @ rotary_SP.T
@@ -834,11 +845,13 @@ def latents_once_per_head(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, val
 
 
 @wrong("absorbed", hidden=True)
+@metered
 def two_rotary_channels_at_most(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     return _absorbed(q_HC, turned_HP[:, :2], latent_SR, rotary_SP[:, :2], key_up_HCR, value_up_HWR)
 
 
 @wrong("absorbed", hidden=True)
+@metered
 def half_the_tokens_of_a_long_cache(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     return _absorbed(q_HC, turned_HP, latent_SR[-64:], rotary_SP[-64:], key_up_HCR, value_up_HWR)
 
@@ -848,6 +861,7 @@ def _read(touched, B, expert_bytes, other_bytes):
 
 
 @wrong("absorbed", says="those of one head")
+@metered
 def rebuilds_head_after_head(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     heads = []
     for q_C, turned_P, key_up_CR, value_up_WR in zip(q_HC, turned_HP, key_up_HCR, value_up_HWR, strict=True):
@@ -858,6 +872,7 @@ def rebuilds_head_after_head(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, 
 
 
 @wrong("absorbed", says="the softmax ran over the heads")
+@metered
 def softmax_over_the_heads(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
     scores_HS = torch.einsum("hc,hcr->hr", q_HC, key_up_HCR) @ latent_SR.T + turned_HP @ rotary_SP.T
     weights_HS = (scores_HS * (q_HC.shape[1] + turned_HP.shape[1]) ** -0.5).softmax(0)

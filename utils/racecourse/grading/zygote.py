@@ -59,7 +59,11 @@ def warm_up(names: list[str]) -> Loaded:
         importlib.import_module("pyseccomp")
     from racecourse.models import load
 
-    return {name: load(name, device="cpu", dtype=torch.float32) for name in names}
+    loaded = {name: load(name, device="cpu", dtype=torch.float32) for name in names}
+    for model, _ in loaded.values():
+        for parameter in model.parameters():  # out of the mapped file: each kernel would have to map it anew
+            parameter.data = parameter.data.clone()
+    return loaded
 
 
 def serve(listener: socket.socket, loaded: Loaded, idle_seconds: float) -> None:
