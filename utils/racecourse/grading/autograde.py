@@ -34,6 +34,7 @@ from racecourse.grading.integrity import is_answer
 from racecourse.grading.records import Flag, Report, from_json, to_json
 from racecourse.learn.notebooks import course_root, read, release_path, target_of
 
+SHOWN = 3  # students whose answers are alike, in the table; the page has all
 MODEL = "smollm2-135m-instruct"  # loaded before the fork, where a set uses it
 
 
@@ -187,9 +188,9 @@ class Classroom:
             write_at_once(path, secrets.token_hex(32), mode=0o600)
         return path.read_text().strip().encode()
 
-    def write_similarity(self, students: list[str]) -> dict[str, list[Flag]]:
-        """The page that shows answers which are built alike, and the same as flags by student."""
-        from racecourse.grading.similarity import flags_by_student, similar, to_html
+    def write_similarity(self, students: list[str]) -> dict[str, list[str]]:
+        """The page that shows answers which are built alike; by student, whose theirs are like."""
+        from racecourse.grading.similarity import partners, similar, to_html
 
         notebooks = {
             student: read(self.autograded(student)) for student in students if self.autograded(student).exists()
@@ -200,7 +201,7 @@ class Classroom:
             given=[read(lesson)] if lesson.exists() else [],
         )  # fmt: skip
         write_at_once(self.folder / f"reports/{self.name}.html", to_html(pairs, f"Alike: {self.name}"))
-        return flags_by_student(pairs)
+        return partners(pairs)
 
     def record(self, student: str, key: str) -> Report | None:
         """A record that still counts."""
@@ -243,7 +244,7 @@ class Batch:
     reports: list[Report] = field(default_factory=list)  # by student
     skipped: list[str] = field(default_factory=list)  # files that are no submission, and why
     n_new: int = 0  # graded now; the others' records still counted
-    alike: dict[str, list[Flag]] = field(default_factory=dict)  # by student: whose answers are built like whose
+    alike: dict[str, list[str]] = field(default_factory=dict)  # by student: whose answers theirs are built like
 
 
 Listener = Callable[[Report, int, int], None]  # a report, how many there are now, of how many
@@ -465,8 +466,10 @@ def show(batch: Batch, console: Any) -> None:
             table.add_column(column, justify="left" if column in ("student", "to look at") else "right")
         for report in batch.reports:
             by_hand = sum(exercise.points for exercise in report.exercises if exercise.by_hand)
-            flags = report.flags + batch.alike.get(report.student, [])
-            notes = [report.refused] if report.refused else [flag.said for flag in flags]
+            notes = [report.refused] if report.refused else [flag.said for flag in report.flags]
+            if others := batch.alike.get(report.student):
+                more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+                notes.append(f"built like {', '.join(others[:SHOWN])}{more}")
             table.add_row(
                 report.student, f"{report.earned:g} / {report.points:g}", f"{by_hand:g}", f"{report.seconds:.1f}",
                 "\n".join(dict.fromkeys(notes)),

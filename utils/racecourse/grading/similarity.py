@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from racecourse.grading.flags import code_trees, imports, learners_code, parsed
 from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test
-from racecourse.grading.records import Flag
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -277,17 +276,14 @@ def own(code: Code, ignored: set[int]) -> set[int]:
     return {mark for mark, words in zip(code.fingerprints, new, strict=True) if mark and 2 * words >= K}
 
 
-def flags_by_student(pairs: Iterable[Pair]) -> dict[str, list[Flag]]:
-    """One flag for each exercise in each of the pairs, for both students."""
-    flags: dict[str, list[Flag]] = defaultdict(list)
+def partners(pairs: Iterable[Pair]) -> dict[str, list[str]]:
+    """Whose answers each student's are built like, the most remarkable first."""
+    found: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
-        for match in pair.matches:
-            sides = [(pair.a, pair.b, match.share_of_a), (pair.b, pair.a, match.share_of_b)]
-            for student, other, share in sides:
-                if student is not SOLUTION:
-                    said = f"{share:.0%} of this answer is built like that of {name_of(other)}"
-                    flags[student].append(Flag("similar", said, match.exercise))
-    return dict(flags)
+        for student, other in ((pair.a, pair.b), (pair.b, pair.a)):
+            if student is not SOLUTION and name_of(other) not in found[student]:
+                found[student].append(name_of(other))
+    return dict(found)
 
 
 # ---- To look at ------------------------------------------------------------------------------------------------------
