@@ -18,6 +18,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import secrets
 import signal
@@ -34,6 +35,7 @@ from racecourse.grading.integrity import is_answer
 from racecourse.grading.records import Flag, Report, from_json, to_json
 from racecourse.learn.notebooks import course_root, read, release_path, target_of
 
+WATCHDOG_SECONDS = 120  # more than a notebook may take by its own deadlines
 SHOWN = 3  # students whose answers are alike, in the table; the page has all
 MODEL = "smollm2-135m-instruct"  # loaded before the fork, where a set uses it
 
@@ -85,12 +87,28 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
         secret=options.secret, remarks=remarks,
     )  # fmt: skip
     repaired = json_copy(notebook)
-    outcome = grading.run()
+    with watchdog(grading.all_seconds + WATCHDOG_SECONDS):
+        outcome = grading.run()
     outcome.report.flags += flags_of(
         submission, repaired, graded.release, outcome.notebook, solution=graded.solution
     )  # fmt: skip
     safe = neutralised(outcome.notebook)
     return Graded(to_json(outcome.report), feedback(outcome.report, safe), nbformat.writes(safe))
+
+
+@contextlib.contextmanager
+def watchdog(seconds: float) -> Iterator[None]:
+    """The last of all deadlines: whatever keeps this worker from going on, it fails and takes the next submission."""
+
+    def stop(*_: object) -> None:
+        raise RuntimeError("no end was in sight")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @functools.cache
@@ -391,6 +409,7 @@ def _begin_worker(parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what a hostile kernel made of nbclient's tasks
 
 
 def results(

@@ -25,11 +25,14 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, cast
 
+from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import from_dict
+from traitlets import default
 from traitlets.config import Config
+from zmq import ZMQError
 
 from racecourse.grading.intake import plain, repair
 from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test, is_written, python_of, refuse_imports
@@ -56,6 +59,7 @@ DEAD = "died"
 STUCK = "could not be interrupted"
 SILENT = "did not answer"
 UNREADABLE = "sent what no kernel sends"
+SEND_SECONDS = 10
 LARGEST_MESSAGE = 64 * 2**20  # bytes; a kernel that sends more is cut off
 CALLS = "racecourse.grading.calls"
 IMPORT_SECONDS = 300  # for torch, from a cold disk
@@ -262,6 +266,16 @@ class Grading:
         return Outcome(report, self.notebook)
 
 
+class BoundedClient(AsyncKernelClient):
+    """A client that takes no message of any size, and does not wait for a kernel that closed its sockets."""
+
+    @default("context")
+    def _context_default(self) -> Any:
+        context = super()._context_default()
+        context.maxmsgsize, context.sndtimeo = LARGEST_MESSAGE, SEND_SECONDS * 1000  # of all sockets that will be made
+        return context
+
+
 class Run(NotebookClient):
     """nbclient with a judge beside it: after each test cell it asks for a verdict."""
 
@@ -290,7 +304,7 @@ class Run(NotebookClient):
 
     def create_kernel_manager(self) -> Any:
         manager = super().create_kernel_manager()
-        manager.context.maxmsgsize = LARGEST_MESSAGE  # of all sockets that will be made
+        manager.client_factory = BoundedClient
         return manager
 
     async def everything(self) -> None:
@@ -311,7 +325,7 @@ class Run(NotebookClient):
                     self._ended(STUCK)
                 except DeadKernelError as error:
                     self._ended(str(error) if str(error) in (STUCK, SILENT) else DEAD)
-                except (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
+                except (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError, ZMQError) as error:
                     self._ended(UNREADABLE)  # somewhere in Jupyter's client
                     self._flag("run", f"what the kernel sent: {type(error).__name__}: {error}"[:500], self.at)
         self.peak_mib = getattr(provisioner, "peak_mib", None)
