@@ -387,6 +387,7 @@ class TestInABrowser:
         handlers = "el => [...el.attributes].map(a => a.name).filter(name => name.startsWith('on'))"
         assert browser.page.evaluate(f"s => [...document.querySelectorAll(s + ' *')].flatMap({handlers})", inside) == []
 
+    @pytest.mark.slow
     def test_the_catalogue_is_alive(self, browser: Browser) -> None:
         """The same notebooks, as nbgrader would show them, do run."""
         tried = [attack for attack in ATTACKS if attack.lives and not attack.name.startswith("markdown-")]
