@@ -25,6 +25,7 @@ from traitlets.config import Config
 
 from racecourse.grading import kernel, walls
 from racecourse.grading.calls import Answers
+from racecourse.grading.zygote import move_to_huge_pages
 
 NAMESPACES = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "true"]
 if not shutil.which("unshare") or subprocess.run(NAMESPACES, capture_output=True).returncode:
@@ -399,3 +400,21 @@ def test_a_checker_outside_calls_what_a_shut_in_kernel_defines():
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_a_model_moved_to_huge_pages_is_the_same_and_each_forks_own():
+    """Shared memory would let one student's training change another's model."""
+    layers = torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.Linear(5, 3, dtype=torch.float64).float())
+    x = torch.arange(7.0)
+    before = layers(x).detach().clone()
+    move_to_huge_pages(list(layers.parameters()))
+    assert torch.equal(layers(x), before)
+    assert all(parameter.data_ptr() % 64 == 0 for parameter in layers.parameters())
+    pid = os.fork()
+    if pid == 0:
+        with torch.no_grad():
+            for parameter in layers.parameters():
+                parameter.fill_(9.0)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert torch.equal(layers(x), before)
