@@ -329,7 +329,8 @@ def test_400_values_replaced_by_junk() -> None:
         (b"Dear teacher,", "is text and no notebook"),
         (b"PK\x03\x04rest", "archive"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"cells": [' + b"{}," * 6000 + b"{}]}", "more than 5000 cells"),
+        (b'{"cells": [' + b"{}," * 3000 + b"{}]}", "more than 2000 cells"),
+        (b'{"cells": [{"cell_type": "code", "source": "' + b"x" * 2_000_000 + b'"}]}', "more than 1 MB of text"),
     ],
 )
 def test_what_is_refused(data: bytes, reason: str) -> None:
