@@ -700,3 +700,14 @@ def test_what_a_caller_got_wrong(tmp_path: Path) -> None:
         find_submissions(tmp_path, "x", root=ROOT)
     with pytest.raises(FileNotFoundError, match="nothing at"):
         find_submissions(tmp_path / "x", NAME, root=ROOT)
+
+
+def test_an_answer_merged_with_the_written_question_is_taken_apart() -> None:
+    notebook, given = deepcopy(solved(NAME)), release(NAME)
+    written = next(cell for cell in given.cells if cell.cell_type == "markdown" and is_answer(cell))
+    notebook.cells = [cell for cell in notebook.cells if grade_id_of(cell) != grade_id_of(written)]
+    answer = [cell for cell in notebook.cells if is_answer(cell) and cell.cell_type == "code"][-1]
+    whole = answer.source
+    answer.source += f"\n\n{written.source}"
+    repair(notebook, given)
+    assert next(cell for cell in notebook.cells if grade_id_of(cell) == grade_id_of(answer)).source == whole

@@ -462,7 +462,7 @@ def take_apart(placed: list[Placed], ours: dict[str, Any]) -> list[str]:
     Only whole, unindented lines are taken for such text. What a learner added to a locked cell is kept if it defines
     what an unanswered exercise asks for: then the answer was written or merged into the wrong cell.
     """
-    tests = {original.source.strip("\n") for original in ours.values() if is_test(original)}
+    foreign = {cell.source.strip("\n") for cell in ours.values() if is_test(cell) or cell.cell_type == "markdown"}
     needed = [names_in_stub(ours[grade_id]) for grade_id in unanswered(placed, ours)]
     remarks = []
     for item in list(placed):
@@ -471,7 +471,7 @@ def take_apart(placed: list[Placed], ours: dict[str, Any]) -> list[str]:
         if meant_as != "code" or (original is not None and same_text(item.cell, original)):
             continue
         locked = {original.source.strip("\n")} if original is not None and is_ours(original) else set()
-        pieces = without(item.cell.source, tests | locked)
+        pieces = without(item.cell.source, foreign | locked)
         wanted = any(defines(piece, names) for piece in pieces for names in needed)
         at = next(index for index, other in enumerate(placed) if other is item)
         if original is not None and is_answer(original):
