@@ -26,7 +26,7 @@ def listening() -> Iterator[socket.socket]:
 def answering(listener: socket.socket, namespace: dict[str, Any], token: str = TOKEN) -> threading.Thread:
     """What a learner's kernel does at one test."""
     arguments = (listener.getsockname(), token, namespace)
-    thread = threading.Thread(target=calls.answer, args=arguments, daemon=True)
+    thread = threading.Thread(target=calls.answer_calls, args=arguments, daemon=True)
     thread.start()
     return thread
 

@@ -35,7 +35,7 @@ def forge(reply, fetched=HANDLE):
                         reply(connection, message)
             except (EOFError, OSError):
                 return
-    calls.answer = answer
+    calls.answer_calls = answer
     calls.serve = lambda connection, namespace: None
 
 """
@@ -295,7 +295,7 @@ def answer(address, token, namespace):
     connection.connect(address if isinstance(address, str) else tuple(address))
     connection.sendall(token.encode())
     kept.append(connection)
-calls.answer = answer
+calls.answer_calls = answer
 """,
     )
 
@@ -318,7 +318,7 @@ def answer(address, token, namespace):
         except OSError:
             break
         kept.append(connection)
-calls.answer = answer
+calls.answer_calls = answer
 """,
     )
 
@@ -348,7 +348,7 @@ def answer(address, token, namespace):
     other.sendall(token.encode())
     other.sendall(frame({"answer": -1.0}) * 50)
     time.sleep(1)
-calls.answer = answer
+calls.answer_calls = answer
 """,
     )
 
@@ -374,7 +374,7 @@ def answer(address, token, namespace):
     for _ in range(3):
         threading.Thread(target=eager, args=(address, token), daemon=True).start()
     time.sleep(0.5)
-calls.answer = answer
+calls.answer_calls = answer
 """,
     )
 

@@ -32,7 +32,7 @@ from racecourse.grading.wire import Handle, Reader, Stream, WireError, Writer, r
 
 MOST_CALLS_BACK = 100_000  # of one call: a learner's code that calls a test's function for ever
 STOP = {"stop": True}
-OF_OURS = {f"{__name__}.answer"}
+OF_OURS = {f"{__name__}.answer_calls"}
 
 
 class AnswerError(Exception):
@@ -155,7 +155,7 @@ def put_back(value: Any, new: Any) -> None:
 # -------------------------------------------------------------------------------------------------- the learner's side
 
 
-def answer(address: str | tuple[str, int], token: str, namespace: dict[str, Any]) -> None:
+def answer_calls(address: str | tuple[str, int], token: str, namespace: dict[str, Any]) -> None:
     """What the grader has a learner's kernel do at a test: connect to the checker and answer its calls."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as connection:
         connection.connect(address)

@@ -365,7 +365,7 @@ class Run(NotebookClient):
 
     async def _verdict(self, grade_id: str) -> Verdict:
         """Have the learner's kernel answer the judge while it runs the test."""
-        code = f"from {CALLS} import answer as _; _({self.address!r}, {self.token!r}, globals())"
+        code = f"from {CALLS} import answer_calls as _; _({self.address!r}, {self.token!r}, globals())"
         message = await self._request(code)
         test, needed = self._source(grade_id), self.grading.graded.needed[grade_id]
         verdict = self.judge.test(test, needed, self.grading.seconds)

@@ -1,8 +1,8 @@
 """The process that judges: it runs a set's tests where the learner's code never is, and calls that code by its names.
 
 `Judge` holds what a notebook's namespace would hold without the learner: the set's own cells have run in it. For each
-test the learner's kernel is told to call here (`calls.answer`), the names that the test uses become proxies of the
-learner's functions, and the test runs as it is written. `racecourse check` has a judge in its own process, because
+test the learner's kernel is told to call here (`calls.answer_calls`), the names that the test uses become proxies of
+the learner's functions, and the test runs as it is written. `racecourse check` has a judge in its own process, because
 there the learner grades what is theirs. The grader has a `Court`, a process forked from the zygote in which the set's
 own cells have run once: each submission gets a judge of its own, forked from that.
 
@@ -234,7 +234,7 @@ class JudgeDiedError(RuntimeError):
     """A process that judges ended, or did not come to an end."""
 
 
-def ask(line: socket.socket, message: dict[str, Any], seconds: float, files: Sequence[socket.socket] = ()) -> Any:
+def query(line: socket.socket, message: dict[str, Any], seconds: float, files: Sequence[socket.socket] = ()) -> Any:
     """
     Raises:
         JudgeDiedError: no answer within `seconds`, which a judge that lives always gives.
@@ -258,7 +258,7 @@ class Court:
 
     def __init__(self, start: Callable[[], tuple[socket.socket, socket.socket]], preludes: dict[str, str]) -> None:
         self.lifeline, self.line = start()
-        verdict = Verdict(**ask(self.line, {"do": "prepare", "preludes": preludes}, PREPARE_SECONDS))
+        verdict = Verdict(**query(self.line, {"do": "prepare", "preludes": preludes}, PREPARE_SECONDS))
         if verdict.error:
             raise RuntimeError(f"nothing can be graded here: {verdict.error} {verdict.message}")
 
@@ -266,7 +266,7 @@ class Court:
         """The line to a new judge, and its process id."""
         ours, theirs = socket.socketpair()
         with theirs:
-            answer = ask(self.line, {"do": "fork", "token": token}, CONNECT_SECONDS, [theirs, listener])
+            answer = query(self.line, {"do": "fork", "token": token}, CONNECT_SECONDS, [theirs, listener])
         return ours, answer["pid"]
 
     def close(self) -> None:
@@ -293,7 +293,7 @@ class FarJudge:
     def test(self, source: str, names: Iterable[str], seconds: float) -> Verdict:
         request = {"do": "test", "source": source, "names": list(names), "seconds": seconds}
         try:
-            return Verdict(**ask(self.line, request, 2 * CONNECT_SECONDS + seconds))
+            return Verdict(**query(self.line, request, 2 * CONNECT_SECONDS + seconds))
         except JudgeDiedError as error:
             self.close()
             self._begin()
