@@ -241,7 +241,18 @@ def test_random_numbers_there_follow_those_here_and_never_the_reverse(answers: A
     mine = seeded(lambda: (torch.rand(3), random.random(), np.random.rand()))
     theirs = seeded(answers.fetch("draw"))
     assert torch.equal(mine[0], theirs[0]) and mine[1:] == theirs[1:]
-    assert torch.equal(mine[0], torch.rand(3)) and mine[1:] == (random.random(), np.random.rand())
+
+
+def test_a_test_that_seeds_again_gets_the_same_numbers_and_one_that_does_not_gets_the_next(answers: Answers) -> None:
+    draw = answers.fetch("draw")
+    torch.manual_seed(3)
+    expected = torch.rand(3), torch.rand(3)
+    torch.manual_seed(3)
+    first, second = draw()[0], draw()[0]
+    torch.manual_seed(3)
+    again = draw()[0]
+    assert torch.equal(first, expected[0]) and torch.equal(second, expected[1])
+    assert torch.equal(again, first)
 
 
 @pytest.mark.parametrize("name", ["yes", "evil"])

@@ -68,6 +68,13 @@ class Peer:
                 self.last_state = state
         send(self.connection, message, writer.tensors)
 
+    def note_draw(self) -> None:
+        """The other side drew and goes on from where it is, so that a test which seeds again, even with the same
+        number, must be seen to have changed the state here.
+        """
+        torch.rand(1), random.random(), np.random.rand()
+        self.last_state = random_state()
+
     def adopt_state(self, message: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Only the learner's side does: a state from there could make a test's numbers known, or crash who draws."""
         if "random" in message:
@@ -191,12 +198,14 @@ class _Server:
         writer = Writer(self.hand_out)
         try:
             self.peer.adopt_state(message, tensors)
+            before = random_state()
             answer = self.act(message, reader, writer)
+            answer["drew"] = not same_state(random_state(), before)
         except BaseException as error:  # SystemExit and KeyboardInterrupt are answers, too
             writer = Writer(self.hand_out)
-            answer = {"error": describe(error)}
+            answer = {"error": describe(error), "drew": True}  # it may have
         try:
-            self.peer.send(answer, writer)
+            self.peer.send(answer, writer, with_state=False)
         except WireError as error:
             send(self.peer.connection, {"error": describe(error)}, [])
 
@@ -264,7 +273,7 @@ class _Server:
     def call_back(self, number: int, *args: Any, **kwargs: Any) -> Any:
         writer = Writer(self.hand_out)
         message = {"back": number, "args": writer.tree(list(args)), "kwargs": writer.tree(kwargs)}
-        self.peer.send(message, writer)
+        self.peer.send(message, writer, with_state=False)
         answer, tensors = self.run()
         reader = Reader(tensors, self.take)
         self.peer.adopt_state(answer, tensors)
@@ -477,6 +486,8 @@ class Answers:
                 self.answer_back(answer, reader)
             else:
                 raise AnswerError(f"called a function of the test more than {MOST_CALLS_BACK:,} times")
+        if answer.get("drew"):
+            self.peer.note_draw()
         if "error" in answer:
             raise remade(answer["error"])
         return self.result(answer, reader, writer)
