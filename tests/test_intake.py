@@ -14,8 +14,17 @@ from typing import Any
 import nbformat
 import pytest
 
-from racecourse.grading import intake
-from racecourse.grading.intake import Refused, find_submissions, parse, repair, require_set, set_of
+from racecourse.grading.intake import (
+    Refused,
+    find_submissions,
+    finding,
+    parse,
+    reading,
+    repair,
+    repairing,
+    require_set,
+    set_of,
+)
 from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test
 from racecourse.learn.notebooks import read, release_path, target_of
 
@@ -339,7 +348,7 @@ def test_what_is_refused(data: bytes, reason: str) -> None:
 
 
 def test_a_notebook_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "MAX_NOTEBOOK", 10_000)
+    monkeypatch.setattr(reading, "MAX_NOTEBOOK", 10_000)
     with pytest.raises(Refused, match="clear all outputs"):
         parse(as_bytes(submission()))
 
@@ -428,7 +437,7 @@ def test_colabs_keys_widgets_kernel_and_tags_go_with_a_remark_each() -> None:
         "what Colab notes in a notebook for",
         "tags on cells were removed",
     ]
-    assert not any(intake.COLAB_KEYS & set(cell.metadata) for cell in notebook.cells)
+    assert not any(repairing.COLAB_KEYS & set(cell.metadata) for cell in notebook.cells)
 
 
 def test_attachments_of_an_answer_are_kept() -> None:
@@ -664,9 +673,9 @@ def test_zips_that_want_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert said.count("leads out of the zip") == 3 and "packed more than 200 times" in said and "a link" in said
     assert "zip in a zip in a zip" in said and "no readable zip" in said
 
-    monkeypatch.setattr(intake, "MAX_UNPACKED", 1000)
+    monkeypatch.setattr(finding, "MAX_UNPACKED", 1000)
     assert "would have to be unpacked" in "\n".join(find_submissions(path, NAME, root=ROOT)[1])
-    monkeypatch.setattr(intake, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(finding, "MAX_ENTRIES", 2)
     assert "more than 2 entries" in "\n".join(find_submissions(path, NAME, root=ROOT)[1])
 
 

@@ -34,7 +34,8 @@ from traitlets import default
 from traitlets.config import Config
 from zmq import ZMQError
 
-from racecourse.grading.intake import plain, repair
+from racecourse.grading.intake import repair
+from racecourse.grading.intake.reading import plain
 from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test, is_written, python_of, refuse_imports
 from racecourse.grading.judge import (
     JUDGE_DIED,

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from racecourse.grading.intake import COLAB_KEYS, by_label, defines, names_in_stub
+from racecourse.grading.intake.repairing import COLAB_KEYS, by_label, defines, names_in_stub
 from racecourse.grading.integrity import (
     allowed_names,
     grade_id_of,
