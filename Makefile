@@ -23,8 +23,8 @@ setup:  ## make .venv with the packages that the lessons need (seconds when it i
 setup-test:
 	@$(PYTHON) utils/bootstrap.py --test
 
-test: setup-test  ## run the tests, short settings (TESTS=tests/test_cli.py for one file)
-	$(VENV)/python -m pytest -m "not slow" $(TESTS)
+test: setup-test  ## run the tests, short settings, two files at a time (TESTS=tests/test_cli.py for one file)
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow" -n 2 --dist loadfile $(TESTS)
 
 test-all: setup-test  ## run every test, full-size notebooks and training included
 	$(VENV)/python -m pytest $(TESTS)

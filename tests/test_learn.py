@@ -103,7 +103,9 @@ def test_a_package_out_of_range_is_named_with_both_versions() -> None:
 
 def test_a_problem_costs_one_line_and_no_exception(monkeypatch, capsys) -> None:
     monkeypatch.setattr(setup.metadata, "requires", lambda name: ["numpy>=99", "no-such-package"])
+    setup.versions_to_mend.cache_clear()
     setup.start("00_start_here")
+    setup.versions_to_mend.cache_clear()
     out = capsys.readouterr().out
     assert out.count("\n") == 2 and "numpy" in out and "no-such-package is missing" in out
 

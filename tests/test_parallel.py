@@ -539,7 +539,7 @@ def test_what_a_notebook_defines_is_refused(monkeypatch):
         return wire.rank
 
     monkeypatch.setattr(mine, "__module__", "__main__")
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")  # a notebook's main module has none
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)  # a notebook's main module has none
     with pytest.raises(ValueError, match="mine was defined in a notebook"):
         run_parallel(mine, 2)
 

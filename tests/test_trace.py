@@ -1,5 +1,6 @@
 """What a learner's code calls of the package is seen, however it got hold of it; the package's own calls are not."""
 
+import socket
 import sys
 import threading
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from racecourse import models
+from racecourse.grading import calls
 from racecourse.grading.trace import CalledFromPackage
 from racecourse.models import layers, moe
 from racecourse.models.config import MoEConfig
@@ -124,3 +126,19 @@ def test_an_error_ends_the_trace_too() -> None:
     with pytest.raises(ZeroDivisionError):
         run("f(8, 10.0)\n1 / 0", f=layers.rope_frequencies)
     assert sys.getprofile() is None
+
+
+def test_a_package_function_under_the_learners_name_is_seen_when_the_judge_calls_it() -> None:
+    """There is no code of the learner's between the two: `head_norm = layers.rope_frequencies`."""
+    ours, theirs = socket.socketpair()
+    called: list[set[str]] = []
+    namespace = {"mine": layers.rope_frequencies, "own": lambda x: x}
+    thread = threading.Thread(target=lambda: called.append(calls.serve(theirs, namespace)))
+    thread.start()
+    answers = calls.Answers(ours)
+    mine, own = answers.fetch_all(["mine", "own"]).values()
+    assert own(3) == 3
+    mine(8, 10.0)
+    calls.send(ours, calls.STOP, [])
+    thread.join()
+    assert called == [{FREQUENCIES}]

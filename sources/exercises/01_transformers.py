@@ -83,9 +83,16 @@ def read(layer: int) -> dict[str, Tensor]:
     return seen | weights
 
 
+class Copies(dict):
+    """Each look at an entry copies it: whatever becomes of the copy, the model stays as it is."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        return super().__getitem__(name).detach().clone()
+
+
 def real_layer(layer: int) -> dict[str, Tensor]:
-    """One layer of SmolLM2: copies of its weights, and of its activations while the model reads SENTENCE."""
-    return {name: tensor.detach().clone() for name, tensor in read(layer).items()}
+    """One layer of SmolLM2: its weights, and its activations while the model reads SENTENCE."""
+    return Copies(read(layer))
 
 
 def cut_heads(x_TE: Tensor, C: int) -> Tensor:

@@ -10,7 +10,7 @@ FORGE = """
 import json, socket, struct, sys, threading, time
 calls = sys.modules["race" + "course.grading.calls"]
 wire = sys.modules["race" + "course.grading.wire"]
-HANDLE = {"answer": {"mine": [0, "function", True]}}
+HANDLE = {"mine": [0, "function", True]}
 
 def dict_of(**entries):
     return {"dict": [[name, value] for name, value in entries.items()]}
@@ -19,7 +19,10 @@ def frame(message, body=b"", lengths=None):
     head = message if isinstance(message, bytes) else json.dumps(message).encode()
     return struct.pack("!QQ", *(lengths or (len(head), len(body)))) + head + body
 
-def forge(reply, fetched=HANDLE):
+def names_in(message):
+    return {"answer": dict_of(**{name: HANDLE for name in message.get("names", [])})}
+
+def forge(reply, hands_out=True):
     def answer(address, token, namespace):
         with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as connection:
             connection.connect(address if isinstance(address, str) else tuple(address))
@@ -29,8 +32,8 @@ def forge(reply, fetched=HANDLE):
                     message, tensors = wire.receive(connection)
                     if "stop" in message:
                         return
-                    if message.get("do") == "fetch" and fetched:
-                        connection.sendall(frame(fetched))
+                    if message.get("do") == "fetch" and hands_out:
+                        connection.sendall(frame(names_in(message)))
                     else:
                         reply(connection, message)
             except (EOFError, OSError):
@@ -156,8 +159,8 @@ states = [5, None, {"tuple": []}, {"list": [1, 2]}, {"tuple": [1, 2, 3, 4, 5, 6,
           {"mine": [0, "x", True]}]
 
 def answer(connection, message):
-    connection.sendall(frame(HANDLE | {"random": states[int(time.monotonic() * 1000) % len(states)]}))
-forge(answer, fetched=None)
+    connection.sendall(frame(names_in(message) | {"random": states[int(time.monotonic() * 1000) % len(states)]}))
+forge(answer, hands_out=False)
 """,
     )
 
@@ -182,9 +185,9 @@ def state():
 
 def answer(connection, message):
     tree, tensors = state()
-    said = HANDLE if message.get("do") == "fetch" else {"answer": -1.0}
+    said = names_in(message) if message.get("do") == "fetch" else {"answer": -1.0}
     wire.send(connection, said | {"random": tree}, tensors)
-forge(answer, fetched=None)
+forge(answer, hands_out=False)
 """,
     )
 
@@ -234,7 +237,7 @@ trees = itertools.cycle([
     b'{"answer": {"dtype": "object"}}', b'{"answer": "\\\\ud800"}',
     b'{"error": {"kind": "\\\\ud800", "bases": [], "text": "\\\\udfff"}}',
 ])
-forge(lambda connection, message: connection.sendall(frame(next(trees))), fetched=None)
+forge(lambda connection, message: connection.sendall(frame(next(trees))), hands_out=False)
 """,
     )
 
@@ -359,20 +362,21 @@ def answers_before_it_is_asked(notebook):
     forge(
         notebook,
         """
-def eager(address, token):
+def eager(address, token, everything):
     while True:
         try:
             connection = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
             connection.connect(address if isinstance(address, str) else tuple(address))
-            connection.sendall(token.encode() + frame(HANDLE) + frame({"answer": -1.0}) * 20)
+            connection.sendall(token.encode() + frame(everything) + frame({"answer": -1.0}) * 20)
             while connection.recv(65536):
                 pass
         except OSError:
             time.sleep(0.01)
 
 def answer(address, token, namespace):
+    everything = names_in({"names": list(namespace)})
     for _ in range(3):
-        threading.Thread(target=eager, args=(address, token), daemon=True).start()
+        threading.Thread(target=eager, args=(address, token, everything), daemon=True).start()
     time.sleep(0.5)
 calls.answer_calls = answer
 """,

@@ -77,7 +77,7 @@ def check(name: Name) -> None:
 def grade(
     name: Name,
     source: Annotated[Path | None, typer.Argument(help="a folder of submissions, or a zip from an LMS")] = None,
-    workers: Annotated[int | None, typer.Option(help="notebooks at once; one per core if left out")] = None,
+    workers: Annotated[int | None, typer.Option(help="notebooks at once; one more than cores if left out")] = None,
     seconds: Annotated[int, typer.Option(help="the most that one cell or one check may take")] = 60,
     isolation: Annotated[str, typer.Option(help="sandbox; none: students' code can do what you can")] = "sandbox",
 ) -> None:

@@ -391,7 +391,7 @@ def engine(executor: Executor | None, workers: int | None, n_tasks: int) -> Iter
         return
     import loky
 
-    n_workers = max(1, min(workers or loky.cpu_count(), n_tasks))
+    n_workers = max(1, min(workers or loky.cpu_count() + 1, n_tasks))  # one more, because each waits at times
     pool = loky.ProcessPoolExecutor(max_workers=n_workers, initializer=_begin_worker, initargs=(os.getpid(),))
     try:
         yield pool

@@ -18,10 +18,10 @@ import functools
 import random
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from racecourse.grading.wire import Handle, Reader, Stream, WireError, Writer, r
 
 MOST_CALLS_BACK = 100_000  # of one call: a learner's code that calls a test's function for ever
 STOP = {"stop": True}
-OF_OURS = {f"{__name__}.answer_calls"}
+OF_OURS = "racecourse.grading."
 
 
 class AnswerError(Exception):
@@ -53,7 +53,7 @@ class Peer:
 
     connection: Stream
     kept: dict[int, Any] = field(default_factory=dict)  # handed out, by number
-    last_state: Any = None
+    last_state: RandomState | None = None
 
     def keep(self, value: Any) -> int:
         number = len(self.kept)
@@ -63,8 +63,8 @@ class Peer:
     def send(self, message: dict[str, Any], writer: Writer, *, with_state: bool = True) -> None:
         if with_state:
             state = random_state()
-            if not same_state(state, self.last_state):
-                message["random"] = writer.tree(state)
+            if state != self.last_state:
+                message["random"] = writer.tree(state.arrays())
                 self.last_state = state
         send(self.connection, message, writer.tensors)
 
@@ -78,31 +78,33 @@ class Peer:
     def adopt_state(self, message: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Only the learner's side does: a state from there could make a test's numbers known, or crash who draws."""
         if "random" in message:
-            self.last_state = Reader(tensors, take_nothing).value(message["random"])
-            set_random_state(self.last_state)
+            set_random_state(Reader(tensors, take_nothing).value(message["random"]))
 
 
 def take_nothing(name: str, content: Any) -> Any:
     raise WireError(f"nothing is known of a {name!r}")
 
 
-def random_state() -> tuple[Any, ...]:
-    """The state of Python's, NumPy's and torch's generators."""
-    kind, keys, *rest = np.random.get_state()
-    version, words, gauss = random.getstate()
-    return torch.get_rng_state(), np.array(words, dtype=np.int64), version, gauss, kind, np.array(keys), *rest
+@dataclass(frozen=True)
+class RandomState:
+    """The state of Python's, NumPy's and torch's generators. Taken at every call, so as they give it, and cheap."""
+
+    of_torch: bytes
+    of_python: tuple[Any, ...]
+    of_numpy: tuple[Any, ...]  # with the keys as bytes
+
+    def arrays(self) -> tuple[Any, ...]:
+        """As it crosses."""
+        version, words, gauss = self.of_python
+        kind, keys, *rest = self.of_numpy
+        of_torch = torch.frombuffer(bytearray(self.of_torch), dtype=torch.uint8)
+        keys = np.frombuffer(keys, dtype=np.uint32).astype(np.int64)
+        return of_torch, np.array(words, dtype=np.int64), version, gauss, kind, keys, *rest
 
 
-def same_state(a: tuple[Any, ...], b: Any) -> bool:
-    if b is None:
-        return False
-    return (
-        torch.equal(a[0], b[0])
-        and np.array_equal(a[1], b[1])
-        and a[2:5] == b[2:5]
-        and np.array_equal(a[5], b[5])
-        and a[6:] == b[6:]
-    )
+def random_state() -> RandomState:
+    kind, keys, *rest = cast(tuple[Any, ...], np.random.get_state())
+    return RandomState(torch.get_rng_state().numpy().tobytes(), random.getstate(), (kind, keys.tobytes(), *rest))
 
 
 def set_random_state(state: tuple[Any, ...]) -> None:
@@ -167,20 +169,25 @@ def answer_calls(address: str | tuple[str, int], token: str, namespace: dict[str
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as connection:
         connection.connect(address)
         connection.sendall(token.encode())
-        with contextlib.suppress(EOFError, ConnectionError), CalledFromPackage() as package:  # it may have had enough
-            serve(connection, namespace)
-        with contextlib.suppress(OSError):
-            send(connection, {"called": sorted(package.called - OF_OURS)}, [])
+        with contextlib.suppress(EOFError, ConnectionError):  # it may have had enough
+            called = serve(connection, namespace)
+            send(connection, {"called": sorted(name for name in called if not name.startswith(OF_OURS))}, [])
 
 
-def serve(connection: socket.socket, namespace: dict[str, Any]) -> None:
-    """Answer calls until the checker says stop; what the learner's code makes this say is data to the checker."""
-    _Server(Peer(connection), namespace).run()
+def serve(connection: socket.socket, namespace: dict[str, Any]) -> set[str]:
+    """Answer calls until the checker says stop; what the learner's code makes this say is data to the checker.
+
+    Returns the functions of the package that the learner's code called meanwhile.
+    """
+    server = _Server(Peer(connection), namespace)
+    server.run()
+    return server.package.called
 
 
 class _Server:
     def __init__(self, peer: Peer, namespace: dict[str, Any]) -> None:
         self.peer, self.namespace = peer, namespace
+        self.package = CalledFromPackage()
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
 
     def run(self) -> Any:
@@ -200,7 +207,7 @@ class _Server:
             self.peer.adopt_state(message, tensors)
             before = random_state()
             answer = self.act(message, reader, writer)
-            answer["drew"] = not same_state(random_state(), before)
+            answer["drew"] = random_state() != before
         except BaseException as error:  # SystemExit and KeyboardInterrupt are answers, too
             writer = Writer(self.hand_out)
             answer = {"error": describe(error), "drew": True}  # it may have
@@ -212,7 +219,7 @@ class _Server:
     def act(self, message: dict[str, Any], reader: Reader, writer: Writer) -> dict[str, Any]:
         match message["do"]:
             case "fetch":
-                return {"answer": writer.tree(self.namespace[message["name"]])}
+                return {"answer": writer.tree({n: self.namespace[n] for n in message["names"] if n in self.namespace})}
             case "call":
                 return self.call(message, reader, writer)
             case "backward":
@@ -225,7 +232,7 @@ class _Server:
         inputs = list(reader.differentiable)
         before = [snapshot(value) for value in given]
         operation = OPERATIONS.get(message["operation"])
-        with torch.set_grad_enabled(message["grad_enabled"]):
+        with torch.set_grad_enabled(message["grad_enabled"]), self.package:
             result = operation(*args, **kwargs) if operation else args[0](*args[1:], **kwargs)
         after = [n for n, (value, was) in enumerate(zip(given, before, strict=True)) if changed(value, was)]
         numbers = {id(value): n for n, value in enumerate(given)}
@@ -250,7 +257,8 @@ class _Server:
         for tensor in inputs:
             tensor.grad = None
         asked = [(out, grad) for out, grad in zip(outputs, grads, strict=True) if grad is not None]
-        torch.autograd.backward([out for out, _ in asked], [grad for _, grad in asked], retain_graph=True)
+        with self.package:
+            torch.autograd.backward([out for out, _ in asked], [grad for _, grad in asked], retain_graph=True)
         found = [tensor.grad for tensor in inputs]
         for tensor, grad in zip(inputs, held, strict=True):
             tensor.grad = grad
@@ -454,9 +462,16 @@ class Answers:
             NameError: no such name there.
         """
         try:
-            return self.request({"do": "fetch", "name": name})
+            return self.fetch_all([name])[name]
         except KeyError:
             raise NameError(f"name {name!r} is not defined") from None
+
+    def fetch_all(self, names: Iterable[str]) -> dict[str, Any]:
+        """The values of those names that the learner's namespace has. If one of them cannot cross, none does."""
+        values = self.request({"do": "fetch", "names": list(names)})
+        if type(values) is not dict:
+            raise WireError("names were asked for, and something else came")
+        return values
 
     def stop(self) -> list[str]:
         """Let the kernel go on; what it says that the learner's code called of the package: for a report, not proof."""

@@ -12,7 +12,7 @@ import ast
 import functools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -319,10 +319,12 @@ def alike(one: str, other: str) -> bool:
     return math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
 
 
-def names_used(tree: ast.AST) -> set[str]:
+@functools.lru_cache(maxsize=8192)
+def names_used(tree: ast.AST) -> frozenset[str]:
     """Every name and attribute that the code mentions."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return names | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    nodes = list(ast.walk(tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return frozenset(names | {node.attr for node in nodes if isinstance(node, ast.Attribute)})
 
 
 def varying_names(notebook: Any) -> set[str]:
@@ -338,14 +340,15 @@ def varying_names(notebook: Any) -> set[str]:
 
 def is_steady(cell: Any, varying: set[str]) -> bool:
     read = parsed(cell.source)
-    return read is not None and not varying & names_used(read[1])
+    return read is not None and varying.isdisjoint(names_used(read[1]))
 
 
-def names_defined(statement: ast.stmt) -> set[str]:
+@functools.lru_cache(maxsize=8192)
+def names_defined(statement: ast.stmt) -> frozenset[str]:
     """What a statement at the top of a cell binds; imported names are judged by themselves."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {statement.name}
-    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        return frozenset({statement.name})
+    return frozenset(n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
 
 
 # ---- What the code reaches -------------------------------------------------------------------------------------------
@@ -393,7 +396,8 @@ def code_trees(notebook: Any) -> list[ast.Module]:
     return [pair[1] for pair in read if pair] + [tree for *_, tree in learners_code(notebook)]
 
 
-def imports(tree: ast.AST) -> dict[str, str]:
+@functools.lru_cache(maxsize=2048)
+def imports(tree: ast.AST) -> Mapping[str, str]:
     """Name in the code -> what it was imported as: {"np": "numpy", "fork": "os.fork"}."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):

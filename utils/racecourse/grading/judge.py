@@ -91,7 +91,7 @@ class Judge:
 
     def test(self, source: str, names: Iterable[str], seconds: float) -> Verdict:
         """Run a test against the learner's `names`; a test that needs more than `seconds` has failed."""
-        from racecourse.grading.calls import AnswerError, Answers, CallTimeoutError, KernelDiedError
+        from racecourse.grading.calls import Answers, CallTimeoutError, KernelDiedError
 
         try:
             connection = self._accept()
@@ -110,15 +110,21 @@ class Judge:
                 return Verdict(TIME_OUT)
             except KernelDiedError:
                 return Verdict(KERNEL_DIED)
-            except AnswerError as error:  # while a name was fetched
+            except Exception as error:  # while a name was fetched
                 verdict = verdict_of(error)
             return dataclasses.replace(verdict, called=answers.stop())
 
     def _call(self, source: str, names: Iterable[str], answers: Answers) -> Verdict:
-        for name in names:
+        wanted = list(names)
+        for name in wanted:
             self.namespace.pop(name, None)
-            with contextlib.suppress(NameError, ValueError):  # the test will say so, if it needs it
-                self.namespace[name] = answers.fetch(name)
+        try:
+            found = answers.fetch_all(wanted)
+            self.namespace |= {name: found[name] for name in wanted if name in found}
+        except Exception:  # one of them cannot cross
+            for name in wanted:
+                with contextlib.suppress(NameError, ValueError):  # the test will say so, if it needs it
+                    self.namespace[name] = answers.fetch(name)
         return self._run(source, "<test>")
 
     def _accept(self) -> socket.socket:

@@ -48,6 +48,7 @@ ONE_THREAD["TOKENIZERS_PARALLELISM"] = "false"
 BEFORE_THE_FORK = {
     **ONE_THREAD, "MALLOC_ARENA_MAX": "2", "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "HF_HUB_OFFLINE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large tensors in few pages
 }  # fmt: skip
 WHERE_MODELS_ARE = ("HOME", "RACECOURSE_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE")  # to preload them
 

@@ -323,6 +323,15 @@ def safe_markdown(source: str, attachments: Any, room: Room) -> str:
 
 def rendered(source: str, attachments: dict[str, dict[str, str]]) -> str:
     """A sanitised <div>; empty if the Markdown is too long or too intricate."""
+    return rendered_text(source) if not attachments else render(source, attachments)
+
+
+@functools.lru_cache(maxsize=512)  # most of it is the set's own, the same in a whole class
+def rendered_text(source: str) -> str:
+    return render(source, {})
+
+
+def render(source: str, attachments: dict[str, dict[str, str]]) -> str:
     if source.startswith("<div>") and "\n" not in source:  # is one block of HTML already
         return safe_html(source)
     if len(source) > MOST_MARKDOWN or len(FORMULA.findall(source)) > MOST_FORMULAS:

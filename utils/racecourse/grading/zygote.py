@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -58,12 +59,24 @@ def warm_up(names: list[str]) -> Loaded:
         importlib.import_module(name)
     with contextlib.suppress(ImportError, RuntimeError, OSError):  # a kernel without walls can do without it
         importlib.import_module("pyseccomp")
+    from racecourse.learn.setup import versions_to_mend
+
+    versions_to_mend()  # each notebook asks for it at its beginning
     from racecourse.models import load
 
     loaded = {name: load(name, device="cpu", dtype=torch.float32) for name in names}
     for model, _ in loaded.values():
         move_to_huge_pages(list(model.parameters()))
     return loaded
+
+
+def give_back_freed_memory() -> None:
+    """To the system, so that a kernel that needs memory gets new pages: those used before have to be copied one by one.
+
+    Together with glibc's huge pages (`kernel.BEFORE_THE_FORK`) a kernel has half as many page faults.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # glibc only
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def move_to_huge_pages(parameters: list[Any]) -> None:
@@ -289,6 +302,7 @@ def main() -> None:
     loaded = warm_up(options.preload)
     gc.collect()
     gc.freeze()  # what is here now is never looked at again, so its pages stay shared
+    give_back_freed_memory()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         unfinished = options.socket.with_suffix(f".{os.getpid()}")
         listener.bind(str(unfinished))

@@ -6,6 +6,7 @@ before this file can be imported and therefore stands in the generated cell itse
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -34,6 +35,15 @@ class Session:
     on_colab: bool
 
 
+version = functools.cache(metadata.version)  # reading it takes milliseconds
+
+
+@functools.cache
+def versions_to_mend() -> list[str]:
+    """What this course needs and this machine has not, one phrase each."""
+    return out_of_range(metadata.requires("racecourse") or [])
+
+
 def start(name: str) -> Session:
     """Describe this machine in one line, set the figures' defaults, and return the session of notebook `name`."""
     from racecourse.machine import device
@@ -42,8 +52,7 @@ def start(name: str) -> Session:
     session = Session(name, here.torch_device, here.dtype, is_quick(), is_colab())
     style_figures()
     print(describe(session, here.name))
-    problems = out_of_range(metadata.requires("racecourse") or [])
-    if problems:
+    if problems := versions_to_mend():
         print(f"Check these packages: {'; '.join(problems)}. Everything may still work.")
     return session
 
@@ -54,8 +63,8 @@ def describe(session: Session, device_name: str) -> str:
     size = "quick settings" if session.quick else "full settings"
     place = " on Colab" if session.on_colab else ""
     return (
-        f"{session.name}: racecourse {metadata.version('racecourse')}, Python {platform.python_version()}, "
-        f"torch {metadata.version('torch')}, {session.device.type} ({device_name}){place}, {dtype}, {size}"
+        f"{session.name}: racecourse {version('racecourse')}, Python {platform.python_version()}, "
+        f"torch {version('torch')}, {session.device.type} ({device_name}){place}, {dtype}, {size}"
     )
 
 
@@ -81,12 +90,12 @@ def out_of_range(requirements: Iterable[str]) -> list[str]:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            version = metadata.version(requirement.name)
+            found = version(requirement.name)
         except metadata.PackageNotFoundError:
             problems.append(f"{requirement} is missing")
             continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            problems.append(f"{requirement.name} is {version} and {requirement.specifier} is needed")
+        if not requirement.specifier.contains(found, prereleases=True):
+            problems.append(f"{requirement.name} is {found} and {requirement.specifier} is needed")
     return problems
 
 
