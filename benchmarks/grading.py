@@ -1,6 +1,6 @@
 """Grading a class: `racecourse grade` beside plain `nbgrader autograde`, on the same submissions and machine.
 
-    python benchmarks/grading.py [--submissions 40] [--agreement] [--quick] [--only stock] [--json FILE]
+    python benchmarks/grading.py [--submissions 40] [--agreement] [--quick] [--no-trouble] [--only stock] [--json FILE]
 
 A made-up class (tests/classroom.py) is graded twice: by nbgrader as it comes, one process with nothing configured but
 the names of folders, and by `racecourse grade` with its walls up, each in a copy of the course of its own and from a
@@ -8,7 +8,7 @@ cold start. Then the same with trouble mixed in: in a tenth of the submissions a
 kills its kernel, and both graders stop a cell after 20 s. A quiet machine gives the best figures.
 
 Start-up ends when the first kernel starts. A kernel's memory is what it shares with no other process (USS), the most
-that was seen; its life is what was seen, too, on a look every quarter of a second. `--agreement` lists each check that
+that was seen; its life is what was seen, too, on a look every second. `--agreement` lists each check that
 a grader scores otherwise than the same cells run in one Python process. Left out: the network, several machines.
 """
 
@@ -55,7 +55,7 @@ SET = "01_transformers"
 STOCK, OURS = "stock", "racecourse"
 HONEST, TROUBLE = "honest", "with trouble"
 SECONDS_PER_CELL = 20  # where there is trouble; else what each grader has by itself
-LOOK_EVERY_S = 0.25
+LOOK_EVERY_S = 1.0
 BIN = Path(sys.executable).parent
 STOCK_CONFIG = """\
 c = get_config()
@@ -408,13 +408,14 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=40, metavar="N", help="size of the class (default 40)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another class (default 0)")
     parser.add_argument("--agreement", action="store_true", help="list each check on which the graders differ")
+    parser.add_argument("--no-trouble", action="store_true", help="the honest class only")
     parser.add_argument("--only", choices=list(GRADERS), help="one grader instead of both")
     parser.add_argument("--quick", action="store_true", help="four submissions and no trouble: shows that it runs")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args()
     graders = [chosen.only] if chosen.only else list(GRADERS)
     n = 4 if chosen.quick else chosen.submissions
-    figures = run(n, chosen.seed, graders, trouble=not chosen.quick, agreement=chosen.agreement)
+    figures = run(n, chosen.seed, graders, trouble=not (chosen.quick or chosen.no_trouble), agreement=chosen.agreement)
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

@@ -24,6 +24,9 @@ Name = Annotated[str, typer.Argument(help="a set, such as 01_transformers")]
 @app.callback()
 def about() -> None:
     """Racecourse: a Jupyter course on how a dense 32B model came level with a 671B mixture of experts."""
+    from racecourse.learn.notebooks import without_slow_imports
+
+    without_slow_imports()
 
 
 def plain_errors(command: F) -> F:

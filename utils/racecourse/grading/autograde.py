@@ -33,7 +33,7 @@ from typing import Any
 from racecourse.grading.intake import Submission, find_submissions
 from racecourse.grading.integrity import is_answer
 from racecourse.grading.records import Flag, Report, from_json, to_json
-from racecourse.learn.notebooks import course_root, read, release_path, target_of
+from racecourse.learn.notebooks import course_root, read, release_path, target_of, without_slow_imports
 
 WATCHDOG_SECONDS = 120  # more than a notebook may take by its own deadlines
 SHOWN = 3  # students whose answers are alike, in the table; the page has all
@@ -281,8 +281,6 @@ def grade(
         FileNotFoundError: there is nothing at `source`.
         RuntimeError: nothing can be graded here: no walls, or the published solution does not pass.
     """
-    from racecourse.grading.gradebook import Marks
-
     root = course_root(root)
     classroom = Classroom(root, name)
     is_here = source is None or source.resolve() == classroom.submitted.resolve()
@@ -290,7 +288,16 @@ def grade(
     submissions, skipped = find_submissions(source or classroom.submitted, name, root=root)
     options = Options(root, isolation, seconds, classroom.secret())
     batch = Batch(name, skipped=skipped)
-    with Marks(classroom.db_url) as marks:  # first: another grading of this class may be running
+    keys = {one.student: key_of(name, one.data, options) for one in submissions}
+    recorded = {one.student: classroom.record(one.student, keys[one.student]) for one in submissions}
+    todo = [one for one in submissions if recorded[one.student] is None]
+    batch.n_new = len(todo)
+    with contextlib.ExitStack() as stack:
+        if todo:  # workers need seconds to begin, and there is enough to do meanwhile
+            pool = stack.enter_context(engine(executor, workers, len(todo)))
+            solved = pool.submit(grade_one, name, "solution", solution_as_submission(name, root), options)
+            coming = results(name, todo, pool, options)
+        marks = stack.enter_context(open_marks(classroom.db_url))  # an error if another grading of this class runs
         marks.prepare(name, read(target_of(name, root)), read(release_path(name, root)))
 
         def note(submission: Submission, report: Report) -> None:
@@ -300,23 +307,24 @@ def grade(
             if on_report:
                 on_report(report, len(batch.reports), len(submissions))
 
-        keys = {one.student: key_of(name, one.data, options) for one in submissions}
-        todo = []
         for submission in submissions:
-            if report := classroom.record(submission.student, keys[submission.student]):
+            if report := recorded[submission.student]:
                 note(submission, report)
-            else:
-                todo.append(submission)
-        batch.n_new = len(todo)
         if todo:
-            with engine(executor, workers, len(todo)) as pool:
-                usual = set(require_solution(name, pool, options).called)
-                for submission, graded in results(name, todo, pool, options):
-                    graded = with_package_flags(graded, usual)
-                    note(submission, classroom.write(submission, keys[submission.student], graded))
+            usual = set(passed(solved.result()).called)
+            for submission, graded in coming:
+                graded = with_package_flags(graded, usual)
+                note(submission, classroom.write(submission, keys[submission.student], graded))
     batch.reports.sort(key=lambda report: report.student)
     batch.alike = classroom.write_similarity([report.student for report in batch.reports])
     return batch
+
+
+def open_marks(db_url: str) -> Any:
+    """The class's gradebook, and nobody else's while it is open. Importing nbgrader takes a while."""
+    from racecourse.grading.gradebook import Marks
+
+    return Marks(db_url)
 
 
 def with_package_flags(graded: Graded, usual: set[str]) -> Graded:
@@ -347,15 +355,14 @@ def _grader_version() -> str:
     """A digest of the code that grades, and of the versions that tests depend on."""
     versions = [sys.version, *(importlib.metadata.version(name) for name in ("torch", "transformers", "ipykernel"))]
     digest = hashlib.sha256("\n".join(versions).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def require_solution(name: str, pool: Executor, options: Options) -> Report:
+def passed(solved: Graded) -> Report:
     """The published solution must earn everything here, before anybody's work is judged here."""
-    answered = solution_as_submission(name, options.root)
-    report = from_json(pool.submit(grade_one, name, "solution", answered, options).result().report)
+    report = from_json(solved.report)
     low = [
         f"{part.grade_id}: {part.message}"
         for exercise in report.exercises
@@ -402,6 +409,7 @@ def engine(executor: Executor | None, workers: int | None, n_tasks: int) -> Iter
 def _begin_worker(parent: int) -> None:
     """A worker computes with one thread, and dies with the process that started it."""
     os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
+    without_slow_imports()
     if sys.platform == "linux":
         from racecourse.grading import walls
 
@@ -415,13 +423,19 @@ def _begin_worker(parent: int) -> None:
 def results(
     name: str, submissions: Iterable[Submission], pool: Executor, options: Options
 ) -> Iterator[tuple[Submission, Graded]]:
-    """Each submission with its result, as they come; one that makes the grader fail stops no other.
+    """Have all submissions graded; each with its result, as they come. One that makes the grader fail stops no other.
 
     A worker that dies takes the pool with it. What was left is then graded by workers that grade one each.
     """
     futures: dict[Future, Submission] = {
         pool.submit(grade_one, name, one.student, one.data, options): one for one in submissions
     }
+    return _as_they_come(name, futures, options)
+
+
+def _as_they_come(
+    name: str, futures: dict[Future, Submission], options: Options
+) -> Iterator[tuple[Submission, Graded]]:
     left: list[Submission] = []
     while futures:
         for future in wait(futures, return_when=FIRST_COMPLETED).done:

@@ -71,14 +71,17 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocab_size, config.d_model)
+        is_meta = torch.get_default_device().type == "meta"  # without numbers, and for those torch imports its compiler
+        weight_VD = torch.empty(config.vocab_size, config.d_model) if is_meta else None
+        self.embed = nn.Embedding(config.vocab_size, config.d_model, _weight=weight_VD)
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.norm = RMSNorm(config.d_model, config.norm_eps)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tie_embeddings:
             self.head.weight = self.embed.weight
         self.rotary = Rotary(config)
-        self.init_weights()
+        if not is_meta:
+            self.init_weights()
 
     @torch.no_grad()
     def init_weights(self, std: float = 0.02) -> None:
