@@ -12,11 +12,14 @@ from typing import Any
 
 import nbformat
 import pytest
+from typer.testing import CliRunner
 
 import classroom
 from conftest import ROOT
+from racecourse.cli import app
 from racecourse.grading import autograde
 from racecourse.grading.autograde import Classroom, Graded
+from racecourse.grading.gradebook import Marks
 from racecourse.grading.integrity import grade_id_of
 from racecourse.learn.notebooks import read, target_of
 from wrong_answers import Assignment
@@ -177,6 +180,21 @@ def test_without_submissions_there_is_nothing_to_say_but_that(course: Path) -> N
         autograde.grade(NAME, course / "nowhere", root=course)
     with pytest.raises(ValueError, match="no exercise set named"):
         autograde.grade("99_nothing", root=course)
+
+
+def test_marks_by_hand_of_a_cell_that_is_gone_are_dropped_only_on_demand(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(course)
+    (course / "classroom/submitted").mkdir(parents=True)
+    with Marks(Classroom(course, NAME).db_url) as marks:
+        marks.prepare(NAME, SET.solution, SET.release)
+        marks.db.add_grade_cell("gone", NAME, NAME, max_score=1, cell_type="markdown")
+    monkeypatch.setattr(Marks, "_has_marks_by_hand", lambda self, cell: cell.name == "gone")
+    refused = CliRunner().invoke(app, ["grade", NAME])
+    assert refused.exit_code == 1 and "no longer has gone" in refused.output and "--drop" in refused.output
+    assert CliRunner().invoke(app, ["grade", NAME, "--drop", "gone"]).exit_code == 0
+    assert CliRunner().invoke(app, ["grade", NAME]).exit_code == 0, "it is gone"
 
 
 def test_nobody_is_judged_where_the_solution_fails(course: Path) -> None:

@@ -83,11 +83,12 @@ def grade(
     workers: Annotated[int | None, typer.Option(help="notebooks at once; one more than cores if left out")] = None,
     seconds: Annotated[int, typer.Option(help="the most that one cell or one check may take")] = 60,
     isolation: Annotated[str, typer.Option(help="sandbox; none: students' code can do what you can")] = "sandbox",
+    drop: Annotated[list[str] | None, typer.Option(help="a cell that is gone: its marks by hand may go")] = None,
 ) -> None:
     """Grade a class: classroom/submitted, or the folder or zip that you name. Goes on where it was stopped."""
     from racecourse.grading.autograde import grade_and_show
 
-    grade_and_show(name, source, workers=workers, seconds=seconds, isolation=isolation)
+    grade_and_show(name, source, workers=workers, seconds=seconds, isolation=isolation, drop=drop or [])
 
 
 @app.command()

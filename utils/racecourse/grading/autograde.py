@@ -23,7 +23,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -271,10 +271,12 @@ Listener = Callable[[Report, int, int], None]  # a report, how many there are no
 def grade(
     name: str, source: Path | None = None, *, root: Path | None = None, isolation: str = "sandbox", seconds: int = 60,
     workers: int | None = None, executor: Executor | None = None, on_report: Listener | None = None,
+    drop: Collection[str] = (),
 ) -> Batch:  # fmt: skip
     """Grade every submission of the set `name` below `source` and bring the gradebook up to date.
 
-    `executor` is the engine: loky with `workers` processes, if it is left out.
+    `executor` is the engine: loky with `workers` processes, if it is left out. `drop` names cells that are no longer in
+    the set, and whose marks given by hand may go.
 
     Raises:
         ValueError: no such set.
@@ -298,7 +300,7 @@ def grade(
             solved = pool.submit(grade_one, name, "solution", solution_as_submission(name, root), options)
             coming = results(name, todo, pool, options)
         marks = stack.enter_context(open_marks(classroom.db_url))  # an error if another grading of this class runs
-        marks.prepare(name, read(target_of(name, root)), read(release_path(name, root)))
+        marks.prepare(name, read(target_of(name, root)), read(release_path(name, root)), drop=drop)
 
         def note(submission: Submission, report: Report) -> None:
             batch.reports.append(report)
@@ -470,7 +472,9 @@ def failed(name: str, submission: Submission, options: Options, problem: str) ->
 # ----------------------------------------------------------------------------------------------------- the command line
 
 
-def grade_and_show(name: str, source: Path | None, *, workers: int | None, seconds: int, isolation: str) -> None:
+def grade_and_show(
+    name: str, source: Path | None, *, workers: int | None, seconds: int, isolation: str, drop: Collection[str] = ()
+) -> None:
     """Grade with a progress bar, and print what an instructor needs to know next."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -483,7 +487,7 @@ def grade_and_show(name: str, source: Path | None, *, workers: int | None, secon
         def note(report: Report, n: int, of: int) -> None:
             progress.update(task, completed=n, total=of)
 
-        batch = grade(name, source, workers=workers, seconds=seconds, isolation=isolation, on_report=note)
+        batch = grade(name, source, workers=workers, seconds=seconds, isolation=isolation, drop=drop, on_report=note)
     show(batch, console)
 
 

@@ -298,7 +298,7 @@ class Marks:
         if by_hand:
             raise ValueError(
                 f"the set {notebook.name!r} no longer has {', '.join(by_hand)}, where scores or comments were given by "
-                "hand: put the cell back under that name, or say that they may be dropped; nothing was changed"
+                "hand: put the cell back under that name, or grade with `--drop NAME` to lose them; nothing was changed"
             )
         for cell in gone:
             for row in self._rows_of(cell):
