@@ -574,7 +574,7 @@ def test_the_page_says_the_points_and_why() -> None:
         in page
     )
     assert "cache-visible 0 of 2 not run" in page and "cache-hidden 1.5 of 4 partly passed half" in page
-    assert "words 0 of 10 waits for a person graded by hand" in page
+    assert "words – of 10 waits for a person graded by hand" in page
 
 
 def test_points_given_by_hand_wait_no_more() -> None:

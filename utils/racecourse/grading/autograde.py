@@ -218,7 +218,7 @@ class Classroom:
             notebooks, read(release_path(self.name, self.root)), read(target_of(self.name, self.root)),
             given=[read(lesson)] if lesson.exists() else [],
         )  # fmt: skip
-        write_at_once(self.folder / f"reports/{self.name}.html", to_html(pairs, f"Alike: {self.name}"))
+        write_at_once(self.folder / f"reports/{self.name}.html", to_html(pairs, self.name))
         return partners(pairs)
 
     def record(self, student: str, key: str) -> Report | None:

@@ -320,7 +320,7 @@ PAGE = """\
 <style>
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
 table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }
-.sides { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
+.sides { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem; }
 pre { overflow-x: auto; background: #f6f6f6; padding: .6rem; margin: 0; } mark { background: #ffe08a; }
 </style></head><body>
 <h1>Similar answers: {{ title }}</h1>
