@@ -55,6 +55,7 @@ SET = "01_transformers"
 STOCK, OURS = "stock", "racecourse"
 HONEST, TROUBLE = "honest", "with trouble"
 SECONDS_PER_CELL = 20  # where there is trouble; else what each grader has by itself
+SPENT = ("intake", "start", "cells", "checks", "tripwires", "end", "pages")  # of a submission, as records name it
 LOOK_EVERY_S = 1.0
 BIN = Path(sys.executable).parent
 STOCK_CONFIG = """\
@@ -81,6 +82,7 @@ class Run:
     most_kernels: int  # at one time
     record_s: float | None = None  # from a submission's first cell to its last check, median of what the records say
     record_mib: float | None = None  # the kernel's peak, median of what the records say
+    spent: dict[str, float] = field(default_factory=dict)  # seconds of a submission by what they went to, medians
 
     @property
     def per_minute(self) -> float:
@@ -286,6 +288,8 @@ def grade_by_ours(submissions: dict[str, Any], group: str) -> Graded:
     run = make_run(OURS, group, scores, seconds, start_up, watch)
     run.record_s = middle([report.seconds for report in reports.values()])
     run.record_mib = middle([report.peak_mib for report in reports.values() if report.peak_mib is not None])
+    of_each = [report.spent for report in reports.values() if report.spent]
+    run.spent = {what: median([spent.get(what, 0.0) for spent in of_each]) for what in SPENT} if of_each else {}
     return Graded(run, scores, {s: {name: part.message for name, part in found.items()} for s, found in parts.items()})
 
 
@@ -393,6 +397,10 @@ def run(n: int, seed: int, graders: list[str], *, trouble: bool, agreement: bool
     if trouble:
         runs += [GRADERS[grader](with_trouble(submissions), TROUBLE).run for grader in graders]
     console.print(table_of(runs), highlight=False)
+    for one in runs:
+        if one.spent:
+            parts = ", ".join(f"{what} {seconds:.2f}" for what, seconds in one.spent.items())
+            console.print(f"{one.group}, seconds of one submission by {one.grader}, medians: {parts}", highlight=False)
     figures: dict[str, object] = {"machine": where, "set": SET, "seed": seed}
     figures["runs"] = [asdict(run) | {"per_minute": run.per_minute} for run in runs]
     if agreement:

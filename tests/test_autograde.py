@@ -28,6 +28,7 @@ NAME = "00_start_here"
 SET = Assignment(NAME)
 FULL = 85.0
 WRONG = "def tokens_per_second(a):\n    return len(a) / (a[-1] - a[0])"
+SPENT = ("intake", "start", "cells", "checks", "tripwires", "end", "pages")
 DIES = "import os\ndef models_that_fit(sizes, memory_gib, reserve=0):\n    os._exit(1)"
 
 
@@ -99,7 +100,10 @@ def test_each_earns_what_is_theirs_and_nobody_stops_the_batch(graded: tuple[Path
     assert "breaks off" in by_name["cleo"].refused
     assert [flag.kind for flag in by_name["dora"].flags] == ["run", "tampering"], "it died, and says os._exit"
     assert not by_name["anna"].flags and not by_name["ben"].flags
-    assert all(report.seconds > 0 and report.peak_mib for report in batch.reports if not report.refused)
+    ran = [report for report in batch.reports if not report.refused]
+    assert all(report.seconds > 0 and report.peak_mib for report in ran)
+    assert all(set(report.spent) == set(SPENT) and min(report.spent.values()) >= 0 for report in ran)
+    assert all(0 < report.spent["checks"] < report.seconds for report in ran)
 
 
 def test_the_gradebook_holds_every_cell_of_everybody(graded: tuple[Path, autograde.Batch]) -> None:

@@ -23,6 +23,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
     from racecourse.grading.intake import Refused, parse, repair, require_set
     from racecourse.grading.reports import feedback, neutralised
 
+    begun = time.monotonic()
     graded = _set(name, options.root)
     try:
         submission, remarks = parse(data)
@@ -87,13 +89,21 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
         secret=options.secret, remarks=remarks,
     )  # fmt: skip
     repaired = json_copy(notebook)
+    taken_in = time.monotonic()
     with watchdog(grading.all_seconds + WATCHDOG_SECONDS):
         outcome = grading.run()
+    ended = time.monotonic()
     outcome.report.flags += flags_of(
         submission, repaired, graded.release, outcome.notebook, solution=graded.solution
     )  # fmt: skip
     safe = neutralised(outcome.notebook)
-    return Graded(to_json(outcome.report), feedback(outcome.report, safe), nbformat.writes(safe))
+    page = feedback(outcome.report, safe)
+    spent = outcome.report.spent
+    spent |= {
+        "end": round(ended - taken_in - sum(spent.values()), 3)
+    }  # of the kernel, and what lies between the others
+    spent |= {"intake": round(taken_in - begun, 3), "pages": round(time.monotonic() - ended, 3)}
+    return Graded(to_json(outcome.report), page, nbformat.writes(safe))
 
 
 @contextlib.contextmanager

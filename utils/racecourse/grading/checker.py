@@ -18,6 +18,7 @@ import shutil
 import socket
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -262,6 +263,7 @@ class Grading:
         exercises = score(self.notebook, self.graded.stubs, refused, run.verdicts)
         report = Report(self.graded.name, exercises, self.remarks, self.student, self.flags)
         report.seconds = round(time.monotonic() - begun, 2)
+        report.spent = {what: round(seconds, 3) for what, seconds in run.spent.items()}
         report.peak_mib = run.peak_mib
         report.called = sorted({name for verdict in run.verdicts.values() for name in verdict.called})
         return Outcome(report, self.notebook)
@@ -304,6 +306,7 @@ class Run(NotebookClient):
         self.timeout_func = lambda cell: max(1, min(grading.seconds, int(self.deadline - time.monotonic())))
         self.log.setLevel("CRITICAL")  # nbclient reports a learner's endless loop as an error of its own
         self.verdicts: dict[str, Verdict] = {}
+        self.spent: Counter[str] = Counter()  # seconds
         self.room, self.n_messages, self.is_full = MOST_OUTPUT, 0, False
         self.peak_mib: float | None = None
         self.at = ""  # the cell that is running, for a remark
@@ -318,6 +321,7 @@ class Run(NotebookClient):
         grading = self.grading
         self.deadline = time.monotonic() + grading.all_seconds
         self.token = secrets.token_hex(16)
+        begun = time.monotonic()
         async with self.async_setup_kernel():
             self.manager, self.client = cast(Any, self.km), cast(Any, self.kc)
             provisioner = self.manager.provisioner
@@ -325,8 +329,10 @@ class Run(NotebookClient):
             with grading.place.judge(self.manager, self.token, grading.graded) as (self.judge, self.address):
                 try:
                     await self._reply(importing, IMPORT_SECONDS)
+                    self.spent["start"] = time.monotonic() - begun
                     await self._cells()
-                    await self._tripwires()
+                    with self._timed("tripwires"):
+                        await self._tripwires()
                 except CellTimeoutError:
                     self._ended(STUCK)
                 except DeadKernelError as error:
@@ -335,6 +341,14 @@ class Run(NotebookClient):
                     self._ended(UNREADABLE)  # somewhere in Jupyter's client
                     self._flag("run", f"what the kernel sent: {type(error).__name__}: {error}"[:500], self.at)
         self.peak_mib = getattr(provisioner, "peak_mib", None)
+
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent[what] += time.monotonic() - begun
 
     def _ended(self, how: str) -> None:
         grade_id = self.at if self.at in self.grading.graded.tests else ""
@@ -351,13 +365,15 @@ class Run(NotebookClient):
             grade_id, self.at = grade_id_of(cell), label(cell)
             if time.monotonic() > self.deadline:
                 raise CellTimeoutError("the notebook took too long")
-            timed_out = await self._cell(cell, index)
+            with self._timed("cells"):
+                timed_out = await self._cell(cell, index)
             if grade_id in graded.preludes and is_ours(cell):
                 self.judge.reach(grade_id)
             elif is_test(cell) and timed_out:
                 self.verdicts[grade_id] = Verdict(TIME_OUT)
             elif is_test(cell):
-                self.verdicts[grade_id] = await self._verdict(grade_id)
+                with self._timed("checks"):
+                    self.verdicts[grade_id] = await self._verdict(grade_id)
 
     async def _cell(self, cell: Any, index: int) -> bool:
         """Run a cell as the learner did; whether it took too long."""

@@ -59,6 +59,9 @@ class Report:
     called: list[str] = field(default_factory=list)  # functions of the package that the learner's code called
     refused: str = ""  # why nothing of it could be graded
     seconds: float = 0.0  # from its first cell to its last check
+    spent: dict[str, float] = field(
+        default_factory=dict
+    )  # seconds by what they went to: "start", "cells", "checks", ...
     peak_mib: float | None = None  # of the kernel's own memory, beyond what all kernels share
 
     @property
