@@ -18,7 +18,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -306,7 +306,7 @@ class Run(NotebookClient):
         self.timeout_func = lambda cell: max(1, min(grading.seconds, int(self.deadline - time.monotonic())))
         self.log.setLevel("CRITICAL")  # nbclient reports a learner's endless loop as an error of its own
         self.verdicts: dict[str, Verdict] = {}
-        self.spent: Counter[str] = Counter()  # seconds
+        self.spent: dict[str, float] = defaultdict(float)  # seconds
         self.room, self.n_messages, self.is_full = MOST_OUTPUT, 0, False
         self.peak_mib: float | None = None
         self.at = ""  # the cell that is running, for a remark
