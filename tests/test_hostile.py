@@ -113,6 +113,7 @@ def planted(course: Path, name: str, folder: Path) -> Iterator[Canaries]:
     record = course / f"classroom/records/{name}/zy-another.json"
     record.parent.mkdir(parents=True, exist_ok=True)
     record.write_text(secrets["record"])
+    folder.mkdir(exist_ok=True)
     untouched, mark, host = folder / "untouched", folder / "mark", folder / "host.socket"
     untouched.write_text("as it was")
     os.environ["GRADER_TOKEN"] = secrets["environment"]
@@ -172,7 +173,7 @@ def run(course: Path, entries: list[Hostile], folder: Path) -> None:
     found: list[str] = []
     for name in sorted({entry.set_name for entry in entries}):
         ours = [entry for entry in entries if entry.set_name == name]
-        with planted(course, name, folder) as canaries:
+        with planted(course, name, folder / name) as canaries:
             reports = graded(course, name, ours, canaries)
         honest = reports.pop("zz-other")
         assert honest.earned == honest.points, "an honest submission in the same batch"
