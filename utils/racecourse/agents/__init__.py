@@ -5,6 +5,21 @@
 True
 """
 
+from racecourse.agents.documents import Document, Hit, offline_tasks, search
 from racecourse.agents.gaia import Task, gaia_score, possible_counts, read_tasks
+from racecourse.agents.jobs import Job, attach, set_limit, submit
 
-__all__ = ["Task", "gaia_score", "possible_counts", "read_tasks"]
+__all__ = [
+    "Document",
+    "Hit",
+    "Job",
+    "Task",
+    "attach",
+    "gaia_score",
+    "offline_tasks",
+    "possible_counts",
+    "read_tasks",
+    "search",
+    "set_limit",
+    "submit",
+]
