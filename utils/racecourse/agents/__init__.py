@@ -8,12 +8,21 @@ True
 from racecourse.agents.documents import Document, Hit, offline_tasks, search
 from racecourse.agents.gaia import Task, gaia_score, possible_counts, read_tasks
 from racecourse.agents.jobs import Job, attach, set_limit, submit
+from racecourse.agents.loop import Agent, Budget, Proposal, Step, Transcript
+from racecourse.agents.tools import Tool, ToolError, standard_tools
 
 __all__ = [
+    "Agent",
+    "Budget",
     "Document",
     "Hit",
     "Job",
+    "Proposal",
+    "Step",
     "Task",
+    "Tool",
+    "ToolError",
+    "Transcript",
     "attach",
     "gaia_score",
     "offline_tasks",
@@ -21,5 +30,6 @@ __all__ = [
     "read_tasks",
     "search",
     "set_limit",
+    "standard_tools",
     "submit",
 ]
