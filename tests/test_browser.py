@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,10 +124,24 @@ def open_notebook(page: Any, url: str) -> None:
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
 
 
+STARTED = (
+    """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => /[*\\d]/.test(p.textContent))"""
+)
+
+
 def run_all(page: Any) -> None:
-    """The menu's Run All Cells; returns when no cell waits any more."""
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    """The menu's Run All Cells; returns when no cell waits any more.
+
+    Pressed again where nothing came of it: on a busy machine JupyterLab drops cells although the kernel is idle.
+    """
+    from playwright.sync_api import TimeoutError as NothingStarted
+
+    for _ in range(3):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        with suppress(NothingStarted):
+            page.wait_for_function(STARTED, timeout=30_000)
+            break
     try:
         page.wait_for_function(
             """() => {
