@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -246,3 +248,18 @@ def test_cache_bytes_are_those_of_the_published_deepseek_v3():
     mla = {**DEEPSEEK, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "num_hidden_layers": 61}
     config = ModelConfig.from_hf(transformers.DeepseekV3Config(**{**BASE, **mla}))
     assert KVCache(config, batch_size=1, max_tokens=1, dtype=torch.bfloat16).n_bytes == 70_272
+
+
+def test_a_model_without_numbers_needs_no_compiler() -> None:
+    """Loading builds one on the meta device. Initialising it there would import torch's compiler, which takes 2 s."""
+    code = """
+import sys, torch
+from racecourse.models import ModelConfig, Transformer
+config = ModelConfig("llama", vocab_size=10, d_model=8, n_layers=1, n_heads=2, n_kv_heads=1, head_dim=4, d_ff=16,
+                     max_context=32)
+with torch.device("meta"):
+    model = Transformer(config)
+assert all(parameter.is_meta for parameter in model.parameters())
+assert "torch._dynamo" not in sys.modules
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
