@@ -26,7 +26,7 @@ from racecourse.learn.fits import (
     read_per_token,
     weight_gb,
 )
-from racecourse.learn.ledger import JUDGEMENTS, ledger, settle
+from racecourse.learn.ledger import JUDGEMENTS, as_record, evidence_of, ledger, recorded, settle
 from racecourse.learn.live import LiveFigure
 from racecourse.learn.plots import plot_fits, plot_speeds
 from racecourse.learn.widgets import WIDGETS
@@ -204,6 +204,42 @@ def test_what_does_not_belong_is_refused(clean_ledger, claim_id, verdict, value,
 def test_the_table_escapes_what_a_lesson_puts_in(clean_ledger) -> None:
     html = settle(1, value="<script>", verdict="holds")._repr_html_()
     assert "<script>" not in html and html.count("<tr>") == 2
+
+
+def test_what_a_lesson_shows_of_a_row_is_read_back(clean_ledger, tmp_path, monkeypatch) -> None:
+    """A value with every character that could go wrong, through the HTML and the record, and back."""
+    odd = 'about 5 < 6 & "7" > 1. Sources: none of ours'
+    early = settle(2, value=odd, verdict=None, sources=["a <b> & c", "d"])._repr_html_()
+    settle(2, value="replaced before the last table", verdict=None)
+    settle(9, value="no run of 53 tasks", verdict="does not hold")
+    late = ledger("09")._repr_html_()
+    pieces = evidence_of("03", [early]) + evidence_of("05", ["<table><tr><td>9</td></tr></table>", late])
+    assert [(piece.id, piece.lesson, piece.verdict) for piece in pieces] == [("2", "03", ""), ("2", "05", "")]
+    assert pieces[0].computed == f"{odd}. Sources: a <b> & c; d"
+
+    monkeypatch.setattr(ledger_file, "SETTLED", tmp_path / "settled.json")
+    monkeypatch.setattr(ledger_file, "_settled", {})
+    ledger_file.SETTLED.write_text(as_record(pieces + evidence_of("08", [late, early])), encoding="utf-8")
+    settle(2, value="here and now", verdict="holds")
+    row = next(row for row in recorded().rows if row.id == "2")
+    assert row.verdict == "holds"
+    assert row.value == (
+        f"Lesson 03: {odd}. Sources: a <b> & c; d. Lesson 05: replaced before the last table. "
+        f"Lesson 08: {odd}. Sources: a <b> & c; d. Here: here and now"
+    )
+    assert [row.status for row in recorded().rows if row.id != "2"] == ["open"] * 19
+
+
+def test_the_record_holds_what_the_committed_lessons_say(clean_ledger, root) -> None:
+    """Rows that no lesson but 09 works on are open in it; each verdict stands in its last lesson's notebook."""
+    for row in recorded().rows:
+        if row.lessons[-1] == "09":
+            assert not row.verdict
+            continue
+        assert row.verdict, f"row {row.id} has no verdict"
+        (notebook,) = (root / "lessons").glob(f"{row.lessons[-1]}_*.ipynb")
+        outputs = notebook.read_text(encoding="utf-8")
+        assert f">{row.verdict}</td>" in outputs, row.id
 
 
 # What fits

@@ -192,6 +192,21 @@ def test_a_changed_source_or_an_edited_notebook_is_reported(toy: Path) -> None:
     ]
 
 
+def test_what_a_lesson_settles_is_written_down(toy: Path) -> None:
+    record = toy / notebooks.SETTLED
+    code = """
+# %%
+from racecourse.learn.ledger import settle
+settle(12, value="26 chips", verdict="holds")
+"""
+    (toy / "sources/lessons/07_toy.py").write_text(TOY + code, encoding="utf-8")
+    assert build(["07_toy"], root=toy, quick=True) == [lesson_of(toy), record]
+    assert '"lesson": "07"' in record.read_text(encoding="utf-8") and out_of_date(toy) == []
+    record.write_text(record.read_text(encoding="utf-8").replace("26 chips", "27 chips"), encoding="utf-8")
+    assert out_of_date(toy) == [f"{notebooks.SETTLED} differs from the lessons' outputs; run `make build`"]
+    assert build(["07_toy"], root=toy, quick=True) == [record]
+
+
 def test_a_set_without_changes_is_not_released_again(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebooks, "generate_assignments", lambda names, *rest: names and pytest.fail(f"{names} again"))
     assert build(["00_start_here"], root=course) == []

@@ -1,24 +1,29 @@
 """The claims ledger: what the news story claimed, which lesson checks it, and what came out.
 
-The claims are data (`data/claims.toml`). A lesson settles a row with a number that it has just computed. Left out:
-remembering. What one notebook settles, another does not see; lesson 09 recomputes what it needs.
+The claims are data (`data/claims.toml`). A lesson settles a row with a number that it has just computed. What one
+notebook settles, another does not see: `recorded` gives what the lessons' own runs in this repository found, which the
+build reads from their outputs (`data/settled.json`). Left out: remembering a learner's values.
 """
 
 from __future__ import annotations
 
 import html
+import json
 import textwrap
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 
 FILE = Path(__file__).parent / "data" / "claims.toml"
+SETTLED = Path(__file__).parent / "data" / "settled.json"
 CONTEXT = "context"
 JUDGEMENTS = ("holds", "holds with a qualification", "does not hold", "cannot be told from public data")
 VERDICTS = (*JUDGEMENTS, CONTEXT)  # a row of kind "context" is explained, not judged
 COLUMNS = ("Row", "Claim", "Figure", "Said by", "Lesson", "Status", "What was computed")
+SOURCES = ". Sources: "
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """What the table shows, in the order of COLUMNS."""
         status = "context, open" if self.kind == CONTEXT and self.status == "open" else self.status
-        computed = f"{self.value}. Sources: {'; '.join(self.sources)}" if self.sources else self.value
+        computed = f"{self.value}{SOURCES}{'; '.join(self.sources)}" if self.sources else self.value
         return self.id, self.claim, self.figure, self.said_by, ", ".join(self.lessons), status, computed
 
     def _repr_html_(self) -> str:
@@ -135,3 +140,77 @@ def settle(claim_id: int | str, *, value: object, verdict: str | None, sources: 
         raise ValueError(f"row {name}: value={value!r} says nothing; give the computed number with its unit")
     _settled[name] = replace(rows[name], value=str(value), verdict=verdict or "", sources=tuple(sources))
     return _settled[name]
+
+
+# ------------------------------------------------------------------------------------------------- the recorded lessons
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one lesson's committed run wrote into one row."""
+
+    id: str
+    lesson: str
+    verdict: str  # empty for evidence that does not decide
+    computed: str  # with its sources
+
+
+def recorded() -> Ledger:
+    """The whole ledger as the committed runs of lessons 00 to 08 left it, and on top what this notebook has settled.
+
+    Where several lessons have gathered evidence, each is named; the last one's verdict counts.
+    """
+    pieces = [Evidence(**piece) for piece in json.loads(SETTLED.read_text(encoding="utf-8"))]
+    rows = []
+    for name, row in claims().items():
+        found = [piece for piece in pieces if piece.id == name]
+        parts = [f"Lesson {piece.lesson}: {piece.computed}" for piece in found]
+        verdict = next((piece.verdict for piece in reversed(found) if piece.verdict), "")
+        if (here := _settled.get(name)) is not None:
+            parts.append(f"Here: {here.cells[-1]}")
+            verdict = here.verdict or verdict
+        rows.append(replace(row, value=". ".join(part.rstrip(".") for part in parts), verdict=verdict))
+    return Ledger(tuple(rows))
+
+
+def evidence_of(lesson: str, tables: Sequence[str]) -> list[Evidence]:
+    """The rows that a lesson settled, read from the tables in its outputs; of one row the last table counts."""
+    pieces = {}
+    for table in tables:
+        for row_id, *_, status, computed in cells_of(table):
+            if computed:
+                pieces[row_id] = Evidence(row_id, lesson, status if status in VERDICTS else "", computed)
+    return [pieces[name] for name in claims() if name in pieces]
+
+
+def as_record(pieces: Sequence[Evidence]) -> str:
+    """The text of `data/settled.json`."""
+    return json.dumps([asdict(piece) for piece in pieces], indent=1, ensure_ascii=False) + "\n"
+
+
+class _Cells(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.inside = False
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        self.inside = tag in ("td", "th")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.rows[-1][-1] += data
+
+
+def cells_of(table: str) -> list[list[str]]:
+    """The body of a ledger's HTML table, row by row; nothing of a table that is no ledger's."""
+    parser = _Cells()
+    parser.feed(table)
+    return parser.rows[1:] if parser.rows and tuple(parser.rows[0]) == COLUMNS else []

@@ -33,6 +33,8 @@ from racecourse.learn.setup import start
 
 session = start("{name}")"""
 
+SETTLED = "utils/racecourse/learn/data/settled.json"  # what the lessons wrote into the claims ledger
+NOTHING_SETTLED = "[]\n"
 
 HIDDEN = "### BEGIN HIDDEN TESTS"
 HIDDEN_NOTE = "# A second check, with other numbers, runs here when your work is graded."
@@ -170,7 +172,35 @@ def build(
             if execute or not keep_outputs(notebook, path, quick):
                 run(notebook, name=source.stem, quick=quick, root=root)
             written += write_if_changed(notebook, path)
+            written += write_settled(root)  # at once: lesson 09 reads what the others settled
     return written
+
+
+def write_settled(root: Path) -> list[Path]:
+    """Write down what the lessons settled, if that changes the file; the list of files written."""
+    path, text = root / SETTLED, settled(root)
+    if text == settled_before(root):
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return [path]
+
+
+def settled_before(root: Path) -> str:
+    path = root / SETTLED
+    return path.read_text(encoding="utf-8") if path.is_file() else NOTHING_SETTLED
+
+
+def settled(root: Path) -> str:
+    """The rows of the claims ledger as the built lessons' outputs show them, lesson 09 left out: it shows them itself."""
+    from racecourse.learn.ledger import as_record, evidence_of
+
+    pieces = []
+    for path in sorted((root / "lessons").glob("0[0-8]_*.ipynb")):
+        outputs = [output for cell in read(path).cells for output in cell.get("outputs", [])]
+        tables = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]
+        pieces += evidence_of(path.stem[:2], tables)
+    return as_record(pieces)
 
 
 def build_sets(sets: list[Path], root: Path) -> list[Path]:
@@ -268,6 +298,8 @@ def out_of_date(root: Path | str | None = None) -> list[str]:
         generate_assignments([name for name in sets if target_of(name, root).is_file()], root, Path(folder))
         for made in Path(folder).rglob("*.ipynb"):
             problems += difference(inputs(read(made)), release_path(made.stem, root), root)
+    if settled_before(root) != settled(root):
+        problems.append(f"{SETTLED} differs from the lessons' outputs; run `make build`")
     return problems
 
 
