@@ -130,6 +130,20 @@ def test_building_twice_changes_nothing_and_runs_nothing(toy: Path, monkeypatch:
     assert lesson_of(toy).read_bytes() == before
 
 
+def test_a_new_sentence_costs_no_run_and_new_code_does(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(["07_toy"], root=toy, quick=True)
+    source = toy / "sources/lessons/07_toy.py"
+    source.write_text(TOY.replace("# # A toy lesson", "# # A toy lesson\n# It says hello."), encoding="utf-8")
+    runs: list[str] = []
+    monkeypatch.setattr(running, "run", lambda notebook, *, name, **_: runs.append(name))
+    assert build(["07_toy"], root=toy, quick=True) == [lesson_of(toy)] and runs == []
+    notebook = read(lesson_of(toy))
+    assert notebook.cells[1].source.endswith("It says hello.") and notebook.cells[3].outputs[0].text == "hello\n"
+    source.write_text(source.read_text(encoding="utf-8").replace("1 + 1", "1 + 2"), encoding="utf-8")
+    build(["07_toy"], root=toy, quick=True)
+    assert runs == ["07_toy"]
+
+
 def test_a_lesson_keeps_its_outputs_and_metadata(toy: Path) -> None:
     build(["07_toy"], root=toy, quick=True)
     notebook = read(lesson_of(toy))

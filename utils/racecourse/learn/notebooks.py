@@ -1,7 +1,7 @@
 """Sources to notebooks: `sources/*/NN_topic.py` becomes `lessons/`, `solutions/` and `exercises/`.
 
 One way only, and twice in a row changes nothing: cell ids come from the cells themselves, no time of day is written.
-A lesson is executed only when its own source changed; a release is made by nbgrader from the solution notebook.
+A lesson is executed only when its own code changed; a release is made by nbgrader from the solution notebook.
 Left out: executing exercises (grading/checker.py does that) and the learner's copies (learn/work.py).
 """
 
@@ -83,8 +83,7 @@ def convert(source: Path, root: Path) -> Any:
     import jupytext
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-    text = source.read_text(encoding="utf-8")
-    cells = jupytext.reads(text, fmt="py:percent").cells
+    cells = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent").cells
     if not cells or cells[0].cell_type != "markdown":
         raise ValueError(f"{source.name}: the first cell must be the title, '# %% [markdown]'")
     course = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["racecourse"]
@@ -103,10 +102,12 @@ def convert(source: Path, root: Path) -> Any:
     notebook = new_notebook(cells=[badge, cells[0], setup, *cells[1:]], metadata=metadata)
     notebook.nbformat_minor = 5
     set_ids(notebook)
-    # A lesson's digest is of its source alone: a new address costs no run. A set's is of all that makes its release.
-    config = "" if is_lesson else (root / "nbgrader_config.py").read_text(encoding="utf-8")
-    made_from = [notebook.cells, notebook.metadata, config, *data_digests(target(source, root).parent)]
-    basis = text if is_lesson else json.dumps(made_from, sort_keys=True)
+    if is_lesson:  # of its own code: neither a new sentence nor a new address costs a run
+        made_from = [cell.source for cell in cells if cell.cell_type == "code"]
+    else:  # of all that makes its release
+        config = (root / "nbgrader_config.py").read_text(encoding="utf-8")
+        made_from = [notebook.cells, notebook.metadata, config, *data_digests(target(source, root).parent)]
+    basis = json.dumps(made_from, sort_keys=True)
     notebook.metadata["racecourse"] = {"source_sha256": hashlib.sha256(basis.encode()).hexdigest()}
     return notebook
 
