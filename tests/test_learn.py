@@ -26,7 +26,7 @@ from racecourse.learn.fits import (
     read_per_token,
     weight_gb,
 )
-from racecourse.learn.ledger import JUDGEMENTS, as_record, evidence_of, ledger, recorded, settle
+from racecourse.learn.ledger import JUDGEMENTS, as_record, evidence_of, ledger, recorded_ledger, settle
 from racecourse.learn.live import LiveFigure
 from racecourse.learn.plots import plot_fits, plot_speeds
 from racecourse.learn.widgets import WIDGETS
@@ -221,18 +221,18 @@ def test_what_a_lesson_shows_of_a_row_is_read_back(clean_ledger, tmp_path, monke
     monkeypatch.setattr(ledger_file, "_settled", {})
     ledger_file.SETTLED.write_text(as_record(pieces + evidence_of("08", [late, early])), encoding="utf-8")
     settle(2, value="here and now", verdict="holds")
-    row = next(row for row in recorded().rows if row.id == "2")
+    row = next(row for row in recorded_ledger().rows if row.id == "2")
     assert row.verdict == "holds"
     assert row.value == (
         f"Lesson 03: {odd}. Sources: a <b> & c; d. Lesson 05: replaced before the last table. "
         f"Lesson 08: {odd}. Sources: a <b> & c; d. Here: here and now"
     )
-    assert [row.status for row in recorded().rows if row.id != "2"] == ["open"] * 19
+    assert [row.status for row in recorded_ledger().rows if row.id != "2"] == ["open"] * 19
 
 
 def test_the_record_holds_what_the_committed_lessons_say(clean_ledger, root) -> None:
     """Rows that no lesson but 09 works on are open in it; each verdict stands in its last lesson's notebook."""
-    for row in recorded().rows:
+    for row in recorded_ledger().rows:
         if row.lessons[-1] == "09":
             assert not row.verdict
             continue

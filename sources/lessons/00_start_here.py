@@ -5,8 +5,12 @@
 # predicts how much slower a larger one is; and you will know which of six models, from 135 million to 671 billion
 # parameters, your computer could hold.**
 #
-# Price: about a minute of computing on two CPU cores; on a GPU not measured. Nothing leaves your computer. You
-# need Python; the model that you talk to first is already here.
+# **Price:** about a minute of computing on two CPU cores. On a GPU: not measured. Nothing leaves your computer.
+#
+# **You need:** Python. The model that you talk to first is already here.
+#
+# The course tests a news story of March 2025, told in part 6: QwQ-32B, a model of 32 billion parameters, against
+# DeepSeek-R1 with 671 billion.
 #
 # Run the cells from top to bottom: click into a cell and press Shift + Enter. Where a cell asks for a guess, write one
 # before you run it. A guess of `None` is allowed; a wrong guess teaches more.
@@ -47,12 +51,26 @@ my_question = "What is the opposite of hot?"
 ask(my_question, max_new_tokens=25)
 
 # %% [markdown]
+# A chat that goes on is the same call with a longer text: all that you and the model have said so far, then your next
+# message. The panel below does that. Ask *What is the capital of France?*, then *And of Italy?*. Then press **New
+# chat** and ask *And of Italy?* once more. **Guess first:** what does it answer each time? And if you tell it your name,
+# will it still know it one message later?
+#
+# Enter or **Send** asks, **Stop** ends an answer. Let it finish before you go on: a computer that writes an answer
+# measures low in part 4. (On GitHub there is nothing below this cell: a panel needs a running notebook.)
+
+# %%
+from racecourse.learn.widgets.chat import chat_panel
+
+chat_panel(model, tokenizer, max_new_tokens=100)
+
+# %% [markdown]
 # ## 2 · How much does it know?
 #
 # Fluent is not the same as right. Here are five questions with answers that can be checked. The model has 134,515,008
 # **parameters**: the numbers that training has set. The models of the news story have 240 and 5,000 times as many.
 #
-# **Your guess:** how many of the five does it get right?
+# **Guess first:** how many of the five does it get right?
 
 # %%
 my_guess_right = None  # 0 to 5
@@ -95,7 +113,7 @@ ask("What is Tongyi Qianwen?", max_new_tokens=40)
 # ## 3 · Take the training away
 #
 # Where does the ability sit? The control: a model of exactly the same shape, run by the same code, whose parameters are
-# random numbers. **Your guess:** what will it answer? And will it write faster, slower, or at the same speed?
+# random numbers. **Guess first:** what will it answer? And will it write faster, slower, or at the same speed?
 
 # %%
 my_guess_untrained = None  # "faster", "slower" or "the same"
@@ -178,7 +196,7 @@ for way, tokens_per_s in predicted.items():
     print(f"  {way:28} at most {tokens_per_s:8,.1f} tokens/s")
 
 # %% [markdown]
-# Three different numbers. **Your guess:** how many tokens per second will the model write in truth?
+# Three different numbers. **Guess first:** how many tokens per second will the model write in truth?
 #
 # The next cell writes tokens one by one and takes the time of each. The first few are not counted. The limits came from
 # the best of several runs, so the best token is what to hold against them. The median token is what you feel.
@@ -256,7 +274,7 @@ if session.device.type == "cpu" and not 0.35 <= share <= 1.05:
     print("Outside that range. Was the computer busy? Close what you can, and run part 4 again.")
 
 # %% [markdown]
-# What remains below the limit is time that the division leaves out: attention over earlier tokens, the norms, and Python
+# What remains below the limit is time that the division leaves out: other parts of the model (lesson 01), and Python
 # itself between two operations. The matrix routine matters too: the last line above had the same weights and the same
 # arithmetic as the first, but the routine that torch takes by default. On a GPU, which reads such a small model in a fraction of a millisecond, that rest is most of the time, and a
 # larger model comes closer to its limit. Exercise set 00 starts from here; lesson 06 predicts a model that was not
@@ -265,10 +283,10 @@ if session.device.type == "cpu" and not 0.35 <= share <= 1.05:
 # %% [markdown]
 # ## 5 · Your computer on one page
 #
-# A model must also fit. Parameters can be stored in fewer bits, at some cost in precision that lesson 06 measures.
-# QwQ-32B and DeepSeek-R1 are the two models of the news story. R1 is a **mixture of experts**: a token is worked on
-# by a part of its parameters only. **Your guess:** how many times the memory of QwQ-32B does R1 need?
-# And how many times the reading per token?
+# A model must also fit. Parameters can be stored in fewer bits, at some cost in precision that lesson 06 measures
+# (bf16: 16 bits a parameter; int8: 8). QwQ-32B and DeepSeek-R1 are the two models of the news story. R1 is a **mixture
+# of experts**: a token is worked on by a part of its parameters only. **Guess first:** how many times the memory of
+# QwQ-32B does R1 need? And how many times the reading per token?
 
 # %%
 my_guess_memory_ratio = None
@@ -337,11 +355,11 @@ fits_explorer([mine, *COMPUTERS])
 #
 # In March 2025 a news story told of a race: QwQ-32B against DeepSeek-R1, chips and export rules, an agent called
 # Manus. It made twenty claims that we can name. Some are facts with a date, some are boasts, some are opinions. The
-# table is the **ledger** of this course. Each lesson settles some rows with a computed number, a source and one of
-# four verdicts: *holds*, *holds with a qualification*, *does not hold*, *cannot be told from public data*. Three rows
-# are context and get none.
+# table is the **ledger** of this course. Most lessons add evidence to some rows: a computed number and a source. The
+# last lesson named in a row settles it, with one of four verdicts: *holds*, *holds with a qualification*, *does not
+# hold*, *cannot be told from public data*. Three rows are context and get none.
 #
-# **Your guess:** how many of the other seventeen will hold without a qualification? And which row do you doubt most?
+# **Guess first:** how many of the other seventeen will hold without a qualification? And which row do you doubt most?
 
 # %%
 my_guess_holding = None
@@ -382,24 +400,30 @@ print(f"{'model':30}{'quiz':>10}{'GB per token':>14}{'limit /s':>10}{'measured /
 for name, quality, gb, limit, value in results:
     print(f"{name:30}{quality:>10}{gb:>14.3f}{limit:>10.1f}{value:>13.1f}{value / limit:>7.0%}")
 print(
-    f"\n{session.device.type}, {dtype}, best of {n_tokens} tokens, batch size 1. Cost: your own computer's electricity."
+    f"\n{session.device.type}, {dtype}, best of {n_tokens} tokens, one answer at a time. Cost: your own computer's electricity."
 )
 
 # %% [markdown]
-# **Limitations.** Five questions are a taste, not a test: lesson 04 shows how many it takes. The quiz looks for the
+# ### Limitations
+#
+# Five questions are a taste, not a test: lesson 05 shows what even thirty leave open. The quiz looks for the
 # right word anywhere in the answer. The limit counts weights and leaves out the cache of earlier tokens, which is
 # small in a short chat and not in a long one (lesson 03). In the grid, formats below 16 bits count without the scales
 # that they carry, and at the GB/s measured in this computer's usual format: no kernel for 8 or 4 bits was timed. A
 # busy computer measures low on both sides of the comparison, and not equally. A share above 100 % means that the
 # limit was measured low.
 #
-# **What others found.** Writing token by token is limited by memory traffic at small batch sizes on large
+# ### What others found at full size
+#
+# Writing token by token is limited by memory traffic at small batch sizes on large
 # accelerators too: Pope et al. 2022, *Efficiently Scaling Transformer Inference*, arXiv:2211.05102. The model of part
 # 1: Ben Allal et al. 2025, *SmolLM2: When Smol Goes Big*, arXiv:2502.02737. R1's shape: DeepSeek-AI 2024,
 # *DeepSeek-V3 Technical Report*, arXiv:2412.19437; QwQ-32B's: the `config.json` of its model card. Memory and GB/s of
 # the baselines: NVIDIA's data sheets.
 #
-# **The ledger.** Row 11 is a matter of record and not of computing. This lesson adds the record and what a chat is
+# ### The ledger
+#
+# Row 11 is a matter of record and not of computing. This lesson adds the record and what a chat is
 # worth as evidence; lesson 01, where you build the architecture that the Qwen models share, settles it.
 
 # %%

@@ -95,8 +95,7 @@ number_ids = tokenizer.encode("32,763,876,352")
 print(f"\n32,763,876,352 is {len(number_ids)} tokens; your guess: {guess_tokens}")
 
 # %% [markdown]
-# Each digit is a token of its own. A space belongs to the word after it; before a digit it is a token of its own. A model sees numbers digit by digit;
-# lesson 04 comes back to that.
+# Each digit is a token of its own. A space belongs to the word after it; before a digit it is a token of its own.
 #
 # A token's id picks one row of a table with V rows, the **embedding**. That row is where the token's vector starts.
 
@@ -700,8 +699,9 @@ print(
 # ## 7 · Take one idea away
 #
 # How much does each idea carry? The measure is the **loss**: at each place, take the probability that the model gave
-# to the token that really came next; the loss is the mean of $-\ln$ of these probabilities, in nats per token. A
-# model that knows nothing and gives each of the V tokens the same chance has loss $\ln V$.
+# to the token that really came next; the loss is the mean of $-\ln$ of these probabilities, in nats (the unit of
+# a natural logarithm) per token. A model that knows nothing and gives each of the V tokens the same chance has loss
+# $\ln V$.
 
 
 # %%
@@ -814,7 +814,7 @@ print(f"future hidden: with the mask {honest:.2f}, without {leaky:.2f}")
 # is too good is a reason to look for a leak, here and in every evaluation that you will meet.
 #
 # A last caution: the figure says how much **this trained model relies on** a part, not how good a model would be that
-# was trained without it. To know that, you would have to train one, which lesson 02 does for small models.
+# was trained without it. To know that, you would have to train one.
 #
 # ### One layer at a time
 #
@@ -1162,9 +1162,9 @@ for title, settings in cases.items():
     print(f"{title}: {shown[0]} has {drawn[0]:.2f}, and {sum(p > 0 for p in drawn)} of the 14 can be drawn")
 
 # %% [markdown]
-# The same with sliders, on your own functions. (On a page that only shows the notebook there is nothing below this
-# cell; the figure above is its default state and two more.) Try this: at temperature 2, which top-p brings back the
-# choice that you have at temperature 0.6?
+# The same as an explorer, with sliders, on your own functions. (On a page that only shows the notebook there is
+# nothing below this cell; the figure above is its default state and two more.) Try this: at temperature 2, which top-p
+# brings back the choice that you have at temperature 0.6?
 
 # %%
 from racecourse.learn.widgets.sampling import sampling_explorer
@@ -1207,7 +1207,7 @@ print(f"\n\n{len(chat_ids)} tokens in {chat_seconds:.1f} s. The same words as at
 
 # %% [markdown]
 # That is the question from the beginning, and nothing is a box any more, except the tokenizer. Now with drawing;
-# change the question and the seed:
+# change the question and the **seed**, the number that fixes the draws:
 
 # %%
 my_question = "Name three animals that are faster than a horse."
@@ -1401,6 +1401,27 @@ settle(
 # Why "with a qualification": the name keeps the 32 and drops the rest, and rounding would give 33. For a comparison
 # with 671 billion that does not matter. For a memory bill it does.
 #
+# Lesson 00 left row 11 to you: *Tongyi Qianwen, of 2023, is Alibaba's counterpart of ChatGPT.* Your class says what a
+# chat model of this family is: a transformer that continues a text with turns in it, as in section 10. It cannot say
+# what ran behind the service of 2023, nor how good that was. The date and the kind of product are a matter of record.
+
+# %%
+settle(
+    11,
+    value="introduced on 11 April 2023 as a chat model, so the year and the kind of product are right. Of the family, "
+    f"your class has the published shape of QwQ-32B, with {qwq_count:,} parameters; which model ran behind the "
+    "service of 2023 could not be checked, and no answer of it was compared with one of ChatGPT's",
+    verdict="holds with a qualification",
+    sources=(
+        "The Decoder, April 2023, 'Alibaba launches its GPT-4 competitor'",
+        "Bai et al. 2023, Qwen Technical Report, arXiv:2309.16609",
+    ),
+)
+
+# %% [markdown]
+# "Counterpart" can mean *the same kind of thing* or *as good as*. The record supports the first. The second would take
+# both services as they were in 2023.
+#
 # ## 13 · What you have shown
 #
 # `gaps` holds what each part of your code differed by; the table below it compares the ways of computing.
@@ -1428,7 +1449,7 @@ print()
 print(text_table(["method", "quality", "tokens", "time on this machine"], rows))
 
 # %% [markdown]
-# Running costs: electricity only, so the column "cost" comes with lesson 06, where hardware has a price.
+# Running costs: electricity only. What a token costs in euros comes with lesson 06.
 #
 # ### Limitations
 #

@@ -2,13 +2,13 @@
 # # 02 · Scaling laws: what a larger model would do
 #
 # **By the end you will have shown that** a law with five constants, fitted on 16 tiny models that you trained yourself,
-# predicts the loss of a larger one that it has not seen, with an honest error; and that the most famous printed law does not
-# say what everybody says it says.
+# predicts the loss of a larger one that it has not seen, with an honest error; and that the printed constants of a
+# much-quoted law do not give the number that it is quoted for.
 #
 # **Price:** about six minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
 # about 1 GB.
 #
-# **You need:** lesson 01, at least its class `Transformer`; derivatives as an idea, no more.
+# **You need:** lesson 01, at least its class `Decoder` (the package's `Transformer` is the same); derivatives as an idea, no more.
 
 # %% [markdown]
 # ## It works, before any theory
@@ -141,7 +141,7 @@ print(f"trained   {trained_loss:.2f} nats per token = {trained_loss / math.log(2
 # Three parts decide whether training works at all. **AdamW** scales every parameter's step by how large its gradients usually
 # are. The **learning rate** is the size of the steps: it rises for some steps (**warm-up**), since those usual sizes are not yet known, and
 # falls to the end (**cosine**, or **WSD**: warm-up, stable, decay). **Clipping** shortens a gradient that is longer than 1.
-# That is all of it:
+# That is all of it. The lines about routings rest until lesson 03.
 
 
 # %%
@@ -355,6 +355,7 @@ print(
 #
 # Hoffmann et al. [1] describe such a table by five constants: **loss = E + A/N^α + B/D^β**. E is what no model of any size could
 # predict, A/N^α is what a finite model costs, B/D^β what finite text costs.
+# (N, D, A, B and E are the law's letters here, not lesson 01's shapes.)
 #
 # To fit them: make the errors of the **logarithm** of the loss small. The **Huber** loss is a square for small errors and a straight line beyond,
 # so that one bad run cannot bend the law. It has many flat valleys, so the search (**L-BFGS**) starts from 192
@@ -561,6 +562,7 @@ for seed in (0, 1, 2):
 print("recorded on 1 thread of an AMD EPYC virtual machine, 2026-11-24")
 print(text_table(["ladder's seed", "parameters", "predicted", "90 % interval", "measured", "error"], rows))
 inside = sum(float(row[3].split(" to ")[0]) <= float(row[4]) <= float(row[3].split(" to ")[1]) for row in rows)
+misses = [abs(float(row[5].rstrip("%"))) for row in rows]
 print(f"{inside} of {len(rows)} measured losses lie inside their interval")
 
 # %% [markdown]
@@ -609,14 +611,17 @@ words = draw_isoflop(ax, "Besiroglu et al. 2024", PUBLISHED_LAWS["Besiroglu et a
 plt.show()
 print(words)
 
+# %% [markdown]
+# The same as an explorer, with sliders (it needs a running notebook):
+
 # %%
 display(isoflop_explorer(PUBLISHED_LAWS | {"yours, from this notebook": ladder.law}))
 
 # %% [markdown]
 # ### "Twenty tokens per parameter"
 #
-# 5.76e23 FLOP is the budget of Chinchilla: 70 billion parameters, 1.4 trillion tokens, 20 for each parameter. That paper is quoted
-# everywhere for "20".
+# 5.76e23 FLOP is the budget of Chinchilla: 70 billion parameters, 1.4 trillion tokens, 20 for each parameter. That paper is often
+# quoted for "20".
 #
 # **Guess first:** what does the paper's **own printed law** say for that budget?
 
@@ -638,6 +643,8 @@ print("your guess:", guess_ratio)
 # the same paper's two other methods. Besiroglu et al. [2] fitted the paper's points again and found 18.4, in agreement with "20" and not with the printed law.
 #
 # ## 7 · QwQ-32B and DeepSeek-V3
+#
+# Of a mixture of experts, *active* parameters are those that work on a token (lesson 03).
 
 # %%
 published = {  # name: active parameters, all parameters, training tokens
@@ -668,13 +675,13 @@ display(
         5,
         value=f"6ND: DeepSeek-V3 {v3:.2e} FLOP, Llama-3.1-405B {llama:.2e}, {llama / v3:.1f} times as much; QwQ-32B's base {base:.2e}. FLOP, not yet money",
         verdict=None,
-        sources=("model cards and reports: tokens and parameters as published", "the rule 6ND, checked in section 3"),
+        sources=("model cards, reports and, for Llama's tokens, secondary pages", "the rule 6ND, checked in section 3"),
     )
 )
 display(settle(
     7,
-    value=f"loss does follow size and data lawfully: a law from {len(runs)} small runs missed a larger one by {abs(error):.1%}; "
-    "it says nothing of what a loss is worth, nor of training after pre-training",
+    value=f"loss does follow size and data lawfully: a law from {len(runs)} small runs missed a larger one by {abs(error):.1%}, and laws of three seeds missed "
+    f"{len(misses)} recorded losses by {min(misses):.0f} to {max(misses):.0f} %, {inside} of them inside their 90 % interval; it says nothing of what a loss is worth, nor of training after pre-training",
     verdict=None,
     sources=("this lesson's held-out run", "Hoffmann et al. 2022; Besiroglu et al. 2024"),
 ))  # fmt: skip
@@ -698,7 +705,7 @@ print(text_table(["how to know the larger model's loss", "loss", "error", "token
 
 # %% [markdown]
 # Here the ladder cost more than the run that it predicts. For a laboratory it is the other way round: the ladder costs a few per cent of the run. What that is
-# in money comes with lesson 06.
+# in money comes with lesson 07.
 #
 # ### Limitations
 #

@@ -2,8 +2,8 @@
 # # 03 · Mixture of experts: many parameters, few at work
 #
 # **By the end you will have shown that** a mixture of experts beats a dense model of the same cost per token by far
-# when there are facts to store, and is no better than it when there is nothing to store and something to work out. You
-# will also have counted from the config that DeepSeek-R1 has 671,026,404,352 parameters, of which 37,552,282,624 work on
+# when there are facts to store, and by a few points at most when there is nothing to store and something to work out.
+# You will also have counted from the config that DeepSeek-R1 has 671,026,404,352 parameters, of which 37,552,282,624 work on
 # each token, and that it keeps 70,272 bytes per token of context.
 #
 # **Price:** about five minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
@@ -14,7 +14,7 @@
 # %% [markdown]
 # ## It works, before any theory
 #
-# This is a model of 2.5 million parameters that was trained on Python's own source code, for a few minutes on one CPU
+# This is a model of 2.3 million parameters that was trained on Python's own source code, for a few minutes on one CPU
 # core. Where lesson 01's layers had one feed-forward part, its two layers have **16 small ones**, called **experts**,
 # and a **router** that sends each token to two of them. It writes something that looks like Python. Below, the number under
 # each token says which expert of the second layer was its first choice.
@@ -630,7 +630,7 @@ for name, history in balanced.items():
 # size a lopsided mixture predicts nearly as well. It is seen on the machine: when experts stand on many chips, all wait for the
 # busiest one.
 #
-# Here is the load of every expert as the static figure, and then with sliders (run, layer, step).
+# Here is the load of every expert as the static figure, and then as an explorer (run, layer, step).
 
 # %%
 from racecourse.learn.widgets.expert_load import describe_load, expert_load_explorer
@@ -841,11 +841,21 @@ print(text_table(["model", "parameters", "active per token", "share", "GB in bfl
 # ## 8 · The ledger
 
 # %%
+points = {
+    contest: [
+        100
+        * sum(shipped[contest, name, seed].last.exact - shipped[contest, DENSE, seed].last.exact for seed in SEEDS)
+        / len(SEEDS)
+        for name in (COARSE, FINE)
+    ]
+    for contest in ("facts", "path")
+}  # by which the mixtures lead, mean of the shipped seeds
+lead = {contest: f"{min(both):.0f} to {max(both):.0f}" for contest, both in points.items()}
 display(
     settle(
         2,
         value=f"32.76 against 671.03 billion parameters in all, but 32.76 against {r1.active / 1e9:.2f} billion at work on a token: "
-        f"{r1.active / counts['QwQ-32B'].total:.2f} times; in the small contest experts helped recall and not path finding",
+        f"{r1.active / counts['QwQ-32B'].total:.2f} times; in the small contest experts gained {lead['facts']} points on recall and {lead['path']} on path finding",
         verdict=None,
         sources=(
             "config.json of deepseek-ai/DeepSeek-V3 and Qwen/QwQ-32B, counted here and by transformers' classes",
@@ -882,10 +892,10 @@ print(text_table(["model", "active", "total", "loss", "next token right"], text_
 # * At equal **total** parameters both wide models beat the mixtures on facts, for about four times the FLOP per token. On paths the wide
 #   feed-forward part is no better than the mixture; only the wider residual stream is. What a mixture saves is cost per token,
 #   not memory.
-# * At equal **wall clock** the mixtures still win on facts; on paths the dense model that was trained for longer is level with them or a little
+# * At equal **wall clock** the mixtures still win on facts; on paths the dense model that was trained for longer is a little
 #   ahead.
 #
-# Cost in electricity and euros comes with lesson 06.
+# What a token costs in euros comes with lesson 06.
 #
 # ### Limitations
 #

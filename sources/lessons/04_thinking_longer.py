@@ -601,7 +601,8 @@ if not session.quick:
     )
 
 # %% [markdown]
-# Seconds and euros depend on the machine, and come with lesson 06.
+# Seconds depend on the machine; what a token costs in euros comes with lesson 06. This lesson settles no row of the ledger; it
+# prepares those of lesson 05.
 #
 # ### Limitations
 #

@@ -2,7 +2,7 @@
 # # 06 · What the machine allows: bandwidth, memory, and many chips
 #
 # **By the end you will have shown that** three numbers for each batch size, measured on your own machine with small models, predict the speed of models that were not used to find
-# them, with a median error of about a tenth, while the usual calculation, bytes over bandwidth, is two to nine times too fast. You will also know what fewer
+# them, with a median error of about a tenth, while the usual calculation, bytes over bandwidth, is too fast every time, often two to four times. You will also know what fewer
 # bits per weight buy, what several processes have to tell each other, and on how many chips QwQ-32B and DeepSeek-R1
 # can be served, at which speed and price.
 #
@@ -17,7 +17,7 @@
 # memory's speed by the bytes of the weights. Below both are measured: the speed of memory by copying a large array, and
 # the model by letting it write.
 #
-# **Guess first:** SmolLM2-135M has 538 MB of float32 weights, and memory like this machine's copies some 20 to 40 GB per second. What will the calculation say, in tokens per second? And will the model reach it?
+# **Guess first:** SmolLM2-135M has 538 MB of float32 weights, and the memory of machines like this one copies some 15 to 80 GB per second, depending on who else uses it. What will the calculation say, in tokens per second? And will the model reach it?
 
 # %%
 guess_calculated, guess_reached = None, None
@@ -60,6 +60,8 @@ print(f"the model writes {reached:.1f} tokens/s: the calculation is {calculated 
 print("your guess:", guess_calculated, guess_reached)
 
 # %% [markdown]
+# (Lesson 00 may have shown you the same kind of machine several times as fast. Memory that is shared moves like that; so each lesson measures anew.)
+#
 # The copy speed is right. But a model is not a copy. The rest of this lesson finds what it is: what a machine can do (1, 2),
 # what a step asks of it (3), and three numbers that predict the time of a step (4). Then memory (5), fewer bits (6), several processes (7), and
 # what all of this means for the two models of the story (8, 9).
@@ -132,7 +134,7 @@ plot_roofline(**roof, points=points, title="This machine, float32: 16 matrices o
 plt.show()
 print(text_table(
     ["rows", "FLOP per byte", "GFLOP/s", "the roof allows", "of all arithmetic", "time, 1 row = 1"],
-    [[n, n / 2, f"{g:.1f}", f"{attainable(n / 2, **roof):.1f}", f"{g / roof['gflops']:.0%}", f"{n * measured[1] / g:.1f}"] for n, g in measured.items()],
+    [[n, n / 2, f"{g:.1f}", f"{attainable(n / 2, **roof):.1f}", f"{g / roof['gflops']:.1%}", f"{n * measured[1] / g:.1f}"] for n, g in measured.items()],
 ))  # fmt: skip
 ridge = roof["gflops"] / roof["gb_per_s"]
 half = next((rows for rows, g in measured.items() if g >= roof["gflops"] / 2), None)
@@ -144,11 +146,11 @@ del weights_NOI
 
 # %% [markdown]
 # One row uses a few percent of the arithmetic: the rest of the time the processor waits for weights. By the roof more rows would cost nothing until the ridge. They do cost something, as
-# the last column says, but far less than their number: each row gets cheaper. A matrix library has
+# the last column says, but from 16 on far less than their number: each row gets cheaper. (At 2 to 8 rows the library's code may gain little or nothing.) A matrix library has
 # different code for one row, for a few, and for many, and some of it is far from what the machine could do. **A roof is a bound, not a prediction.**
 #
 # That is why serving many people is cheap for each, and
-# serving one is not. The widget shows it for the chips of the table, with the figures of their data sheets; first its default setting as a picture.
+# serving one is not. The explorer shows it for the chips of the table, with the figures of their data sheets; first its default setting as a picture.
 
 # %%
 from racecourse.learn.widgets.roofline import draw_roofline, roofline_explorer
@@ -378,7 +380,7 @@ batch_sizes, seconds_each = (1, 4, 16), 0.05 if session.quick else 0.4
 timed = time_models(small_configs(), batch_sizes=batch_sizes, contexts=(64, 1024), seconds=seconds_each)
 rates = {size: fit_rates(rows) for size, rows in timed.items()}
 print(text_table(
-    ["rows", "weights, GB/s", "cache, GB/s", "a layer, us", "nine left-out steps of ten: off by at most"],
+    ["rows", "weights, GB/s", "cache, GB/s", "a layer, microseconds", "nine left-out steps of ten: off by at most"],
     [[n, f"{r.weights_gb_per_s:.1f}", f"{r.cache_gb_per_s:.1f}", f"{r.layer_us:.0f}", f"{r.error:.0%}"] for n, r in rates.items()],
 ))  # fmt: skip
 
@@ -452,17 +454,21 @@ errors = {
 inside = sum(p.low <= took[case] <= p.high for case, p in predicted.items()) / len(cases)
 for name, values in errors.items():
     print(f"{name}: median error {median(values):.0%}, largest {max(values):.0%}")
-print(f"{inside:.0%} of the measurements lie in their interval")
+print(f"{inside:.0%} of the measurements lie in their interval, which should hold 90%")
 print("your guess:", guess_error, guess_copy_error)
-plot_predictions(
+ax = plot_predictions(
     {"three numbers, fitted to small models": [(1e3 * took[case], 1e3 * p.seconds) for case, p in predicted.items()],
      "bytes / speed of copying": [(1e3 * took[case], 1e3 * by_copy[case]) for case in cases]},
     title="27 kinds of step of models that were not in the fit",
 )  # fmt: skip
+for axis in (ax.xaxis, ax.yaxis):  # 20, 50, 100 and so on, and nothing between
+    axis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 plt.show()
 
 # %% [markdown]
-# Three numbers per batch size, found with models of 3 to 252 MB, predict models of 249 to 582 MB about as well as the left-out error promised. **The control** is not a little off: bytes over copying is too fast in every single case.
+# Three numbers per batch size, found with models of 3 to 252 MB, predict models of 249 to 582 MB, on this shared machine somewhat less well than the left-out error promised: compare the share in the interval with its 90 %. **The control** is not a little off: bytes over copying is too fast in every single case.
 # The roofline of section 2, which knows arithmetic as well, is little better, since it says what is possible, not what torch does.
 #
 # And each piece is needed. Take the layers' cost away, or give all batch sizes the numbers of one row, and the error grows. Read the table of rates to see why: weights are read at a fraction of the speed of copying, at 4 rows more
@@ -490,7 +496,7 @@ a100 = fit_rates(published, costs=("weights", "layers"))
 too_fast = [t.seconds / predict(t.work, sheet).seconds for t in published]
 print(f"bytes / data sheet: {min(too_fast):.2f} to {max(too_fast):.2f} times too fast")
 print(
-    f"fitted: {a100.weights_gb_per_s:.0f} GB/s of the data sheet's {sheet.weights_gb_per_s:.0f}, and {a100.layer_us:.0f} us a layer; a model left out is off by {a100.error:.0%} or less, nine times of ten"
+    f"fitted: {a100.weights_gb_per_s:.0f} GB/s of the data sheet's {sheet.weights_gb_per_s:.0f}, and {a100.layer_us:.0f} microseconds a layer; a model left out is off by {a100.error:.0%} or less, nine times of ten"
 )
 
 # %% [markdown]
@@ -520,7 +526,8 @@ for name, bits in (("R1-Distill-Qwen-1.5B", 16), ("QwQ-32B", 16), ("QwQ-32B", 8)
             (f"{left:,}" if left < limit else f"{limit:,} (its own limit)") if left else "does not fit",
         ]
     )
-print("(4-bit weights are 5 bits with their scales, as section 6 shows)")
+print("(4-bit weights are 5 bits with their scales, as section 6 shows;")
+print("nothing is kept free here: lesson 00 kept a fifth, section 8 keeps a tenth)")
 print(
     text_table(
         ["model", "bits", "weights, GB", "cache of 8,192 tokens", "of 64 such", "longest context in 80 GB"], rows
@@ -550,7 +557,7 @@ from racecourse.learn.widgets.kv_budget import kv_budget_explorer
 display(kv_budget_explorer())
 
 # %% [markdown]
-# R1 has: its cache is so small that it makes up for the weights. The widget has other chips and formats.
+# R1 has: its cache is so small that it makes up for the weights. (With 64, QwQ's own limit, 40,960 tokens, is reached before the memory's; with 128 it is not.) The explorer has other chips and formats.
 #
 # Training takes far more: in mixed precision 16 bytes a parameter (weights 2, gradients 2, a float32 copy 4, Adam's two moments 8), and what
 # the forward pass keeps for the backward pass.
@@ -878,7 +885,7 @@ class Assumptions:
 
 
 # %% [markdown]
-# (TDP is the power that a chip is built to draw. `Prices` are 2 dollars an hour for any chip, DeepSeek's own figure for an H800, and a dated exchange rate.) A **dense** model is split over the chips of one node at most, by tensor parallelism; more chips run
+# (H800 and H20 are NVIDIA's versions of the H100 for China; lesson 07. TDP is the power that a chip is built to draw. `Prices` are 2 dollars an hour for any chip, DeepSeek's own figure for an H800, and a dated exchange rate.) A **dense** model is split over the chips of one node at most, by tensor parallelism; more chips run
 # copies of it, at the same price. Of a **mixture** the routed experts are split; every chip has the rest of the model, and attends for its own conversations. Its rows travel to experts and back, over a network as soon as there is more than one node.
 #
 # An estimate of this kind needs witnesses. Three:
@@ -1034,7 +1041,7 @@ for chip in (h800_name, "NVIDIA H20"):
 
 # %% [markdown]
 # **Per token the two models lie within a factor of two of each other**, once each has the chips that suit it; which is cheaper depends on how much of R1's sending is hidden. What differs is the start: QwQ serves its
-# first users on one or two chips, R1 needs 8 to 16 data-centre chips before its first user, and a hundred, with thousands of users, before it is cheap. That is what "32 billion against 671 billion" is about. (The fewest chips of five rows are what SGLang recommends, and the
+# first users on one or two chips, R1 needs 8 to 32 data-centre chips before its first user, and a hundred, with thousands of users, before it is cheap. That is what "32 billion against 671 billion" is about. (The fewest chips of five rows are what SGLang recommends, and the
 # estimate was not made to agree.)
 #
 # The second finding is about less advanced chips. An H20 has 15 % of the H800's arithmetic, but 119 % of its bandwidth and more memory. For one user it is a little faster. With many users arithmetic counts: a million tokens of QwQ cost half as much again
@@ -1044,7 +1051,7 @@ for chip in (h800_name, "NVIDIA H20"):
 #
 # **MFU** (model FLOPs utilisation) is the share of a chip's arithmetic that went into the model. DeepSeek-V3's report: 2.664 million H800 hours of pre-training for 14.8 trillion tokens.
 #
-# **Guess first:** Llama 3.1 405B took 30.84 million H100 hours for about 15.6 trillion tokens, eleven times as many hours. Did its makers use their chips better, as well, or worse?
+# **Guess first:** Llama 3.1 405B took 30.84 million H100 hours for about 15.6 trillion tokens, 11.6 times as many hours. Did its makers use their chips better, as well, or worse?
 
 # %%
 guess_mfu = None
@@ -1068,9 +1075,9 @@ print("your guess:", guess_mfu)
 
 # %% [markdown]
 # By the same count, 6 FLOP per active parameter, the two are level: the small bill comes from an eleventh of the active parameters, not from a better use of the chips. (These are all hours of the model's card, stops included. Most of V3's matrix products ran in FP8, whose
-# peak is twice as high; against that the shares are half. Llama's number of tokens is from memory.) Lesson 07 rebuilds the bill.
+# peak is twice as high; against that the shares are half. Llama's number of tokens: secondary pages.) Lesson 07 rebuilds the bill.
 #
-# ### What this says of the ledger
+# ### The ledger
 
 # %%
 fewest = {label: served[label, "NVIDIA H20"][0].n_chips for label in models}
@@ -1121,14 +1128,14 @@ if not session.quick:
 # ### Limitations
 #
 # * One machine, shared with others while this was made. Run the fit twice and see how the three numbers move.
-# * The fit knows models like those it was made from: dense, float32, 3 to 150 million parameters. Outside, it is a guess.
+# * The fit knows models like those it was made from: dense, float32, 1 to 63 million parameters. Outside, it is a guess.
 # * The serving estimate has one layout and powers of two, one witness for its speed, and no interval. It leaves out reading prompts, uneven load on experts and spare copies of them, idle hours, hosts and cooling, and takes each chip's
 #   software to be equally good. Two halves of a batch that hide each other's sending also read the weights twice: left out.
 # * One price per hour for a 4090 and an H200 alike. Change it before you quote a euro.
 # * A cost per token is not a cost per answer: how many tokens a model needs is lesson 09's question. And no US company publishes what serving costs it.
 # * The loss of fewer bits is that of one model on 115 tokens.
 #
-# ### What others found
+# ### What others found at full size
 #
 # | finding | source |
 # |---|---|

@@ -3,7 +3,7 @@
 #
 # **By the end you will have shown that** one table of data sheets and three sets of rules decide the fate of 26 chips, and by how
 # many percent some chips stay under a line; that a chip which was cut to fit a rule can *write* faster than the chip that it was
-# cut from; what a yield of 20 or 40 % says about a factory; and that DeepSeek's famous 5.576 million dollars are three published
+# cut from; what a yield of 20 or 40 % says about a factory; and that DeepSeek's 5.576 million dollars are three published
 # numbers times two dollars, which say something else than most people take from them.
 #
 # **Price:** less than half a minute of computing on two CPU cores, one or two evenings of yours. Nothing here uses a GPU. Memory: less than 1 GB.
@@ -414,9 +414,9 @@ print(f"the H20's TPP: {1 - near['H20: TPP, 2023, b.1']:.1%}; your guess:", gues
 #
 # ### What the H20 lost, and what it kept
 #
-# The H20 has the H100's die, as far as is known, with most of its arithmetic switched off. Lesson 06 showed what one conversation with a language model waits for.
+# The H20 has the H100's die, as far as is known, with most of its arithmetic switched off. Lesson 06 estimated QwQ-32B for one user, all costs counted: 54 tokens a second on two H800, 59 on two H20.
 #
-# **Guess first:** QwQ-32B in bf16, one conversation: how fast may an H20 write, if an H100 may write 52 tokens a second?
+# **Guess first:** an upper limit of one chip counts the reading of weights alone. In bf16 an H100 may write 52 tokens a second by it; how many may an H20?
 
 # %%
 guess_h20 = None
@@ -514,7 +514,7 @@ for name, (gb_per_s, mm2) in hbm.items():
 # %% [markdown]
 # ### Design a chip just under the rule
 #
-# First as a picture, at the settings of the H20; then with controls. Can you find a chip for data centres with more than 2400 TPP that the rules of 2022, 2023 and 2026 leave alone? (There are some; look at the density. The answer stands at the end of this section. You can type a number beside a slider, or use the arrow keys; sliders need a running notebook.)
+# First as a picture, at the settings of the H20; then as an explorer. Can you find a chip for data centres with more than 2400 TPP that the rules of 2022, 2023 and 2026 leave alone? (There are some; look at the density. The answer stands at the end of this section. You can type a number beside a slider, or use the arrow keys; sliders need a running notebook.)
 
 # %%
 figure, ax = plt.subplots(figsize=(9.0, 5.6), layout="constrained")
@@ -682,7 +682,7 @@ print("in brackets: how many standard errors the throw is from the formula; your
 # %% [markdown]
 # Each formula is right for its own kind of defects, within a standard error, and wrong for the others by twelve and more: that is the control. (One small wafer proves nothing: 69 dies scatter by six points.) Nobody outside a factory knows which kind it has. Seeds' formula is the negative binomial with alpha 1.
 #
-# Now with controls. A task: which density of defects leaves 20 % of dies of 665 mm2? (0.242 per cm2, if they fall anywhere.)
+# Now as a picture and as an explorer. A task: which density of defects leaves 20 % of dies of 665 mm2? (0.242 per cm2, if they fall anywhere.)
 
 # %%
 figure, ax = plt.subplots(figsize=(5.4, 5.2), layout="constrained")
@@ -788,9 +788,9 @@ print(
 #
 # ### How well were the chips used?
 #
-# **MFU**, model FLOPs utilisation: the share of a chip's peak that the model's own arithmetic used. Meta trained Llama 3.1 405B on H100s, which no rule had cut.
+# MFU (lesson 06) is the share of a chip's peak that the model's own arithmetic used. Meta trained Llama 3.1 405B on H100s, which no rule had cut: 30.84 million hours, 11.6 times V3's pre-training. Lesson 06 found both runs level by 6ND.
 #
-# **Guess first:** Llama took 30.84 million H100 hours, 11.6 times V3's pre-training. How much of that is because DeepSeek used its chips better?
+# **Guess first:** and when attention is counted too, how many times Llama's TFLOP/s did a chip of V3's run reach?
 
 # %%
 guess_llama = None
@@ -865,11 +865,13 @@ print("your guess:", guess_llama)
 # %% [markdown]
 # Chip for chip the two runs did **nearly the same** amount of arithmetic each second. By 6ND all of the difference is the run: 37 billion parameters at work on a token instead of 405, and 5 % fewer tokens. With attention counted, DeepSeek did 12 % more arithmetic
 # per chip and second (386 against 344 TFLOP/s). So better use of the chips explains a factor of 1.0 to 1.1 of the 11.6. (V3 computed mostly in FP8, whose peak is twice as high: by that peak it used its chips half as well as Llama did. Hours
-# are hours of different chips: the H800 has the H100's arithmetic and less than half of its links. Llama's hours are all of its training; with V3's later parts the factor is 11.1. Lesson 02 counted 37.55 billion active parameters, 1.5 % more.)
+# are hours of different chips: the H800 has the H100's arithmetic and less than half of its links. Llama's hours are all of its training; with V3's later parts the factor is 11.1. Lesson 03 counted 37.55 billion active parameters, 1.5 % more.)
 #
 # ### 32 against 671
 #
-# **Guess first:** the training of QwQ's base, Qwen2.5-32B, on 18 trillion tokens took what share of V3's arithmetic: a twentieth (32 / 671), about as much, or more?
+# Lesson 02 counted the training of QwQ's base, Qwen2.5-32B, on 18 trillion tokens: 1.06 times V3's FLOP. (That was by V3's 37.55 billion active parameters; here they are the published 37.)
+#
+# **Guess first:** at V3's TFLOP/s and two dollars an hour, how many million dollars would that have cost, if V3's pre-training cost 5.33?
 
 # %%
 guess_qwen = None
@@ -912,6 +914,9 @@ words = draw_training_bill(ax, **RUN)
 plt.show()
 print(words)
 
+# %% [markdown]
+# The same as an explorer:
+
 # %%
 display(training_bill_explorer())
 
@@ -919,9 +924,9 @@ display(training_bill_explorer())
 # Try the H20 at the same MFU: the same run, 6.7 times the hours. And 405 billion parameters on 15.6 trillion tokens, on an H100: about 60.8 million dollars at 35 %, against 61.7 for Llama's published hours. ("As published" is the whole bill; the pre-training of V3 is
 # 5.33 of it. The axis is logarithmic: read the numbers, not the lengths.)
 #
-# ## 6 · The article's figures
+# ## 6 · The ledger
 #
-# A newspaper article of March 2025 about chips and DeepSeek is the thread of this course. Its claims are the rows of a **ledger**, and nine of them end here. For each: the number, and what no public number can say.
+# The news story of lesson 00 is the thread of this course; nine rows of its ledger end here. For each: the number, and what no public number can say.
 #
 # ### Nvidia's day (row 8)
 #
@@ -1183,7 +1188,7 @@ display(
         value=f"fewer: {hours_v3 / 1e6:.2f} against {hours_405 / 1e6:.2f} million GPU hours, 2,048 against some "
         "16,384 GPUs. Less advanced: of the H800 only the links (400 of 900 GB/s); TPP and memory are the "
         "H100's, and it was controlled from 2023 on. "
-        "How many chips the company has is not public. 'Rivals the best' is lessons 03 and 05",
+        "How many chips the company has is not public. 'Rivals the best' was not checked here: lesson 05 compares R1 with QwQ-32B only",
         verdict="holds with a qualification",
         sources=(
             "DeepSeek-V3 report; arXiv 2505.09343",

@@ -1,8 +1,8 @@
 """The claims ledger: what the news story claimed, which lesson checks it, and what came out.
 
 The claims are data (`data/claims.toml`). A lesson settles a row with a number that it has just computed. What one
-notebook settles, another does not see: `recorded` gives what the lessons' own runs in this repository found, which the
-build reads from their outputs (`data/settled.json`). Left out: remembering a learner's values.
+notebook settles, another does not see: `recorded_ledger` gives what the lessons' runs in this repository found, which
+the build reads from their outputs (`data/settled.json`). Left out: remembering a learner's values.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Evidence:
     computed: str  # with its sources
 
 
-def recorded() -> Ledger:
+def recorded_ledger() -> Ledger:
     """The whole ledger as the committed runs of lessons 00 to 08 left it, and on top what this notebook has settled.
 
     Where several lessons have gathered evidence, each is named; the last one's verdict counts.
