@@ -6,6 +6,7 @@ True
 """
 
 from racecourse.agents.documents import Document, Hit, offline_tasks, search
+from racecourse.agents.evaluation import Score, recorded_scores, score
 from racecourse.agents.gaia import Task, gaia_score, possible_counts, read_tasks
 from racecourse.agents.jobs import Job, attach, set_limit, submit
 from racecourse.agents.loop import Agent, Budget, Proposal, Step, Transcript
@@ -18,6 +19,7 @@ __all__ = [
     "Hit",
     "Job",
     "Proposal",
+    "Score",
     "Step",
     "Task",
     "Tool",
@@ -28,6 +30,8 @@ __all__ = [
     "offline_tasks",
     "possible_counts",
     "read_tasks",
+    "recorded_scores",
+    "score",
     "search",
     "set_limit",
     "standard_tools",

@@ -2,8 +2,9 @@
 
 A policy takes a question, the steps so far and the tools, and returns a `Proposal`. The small model's calls are held to
 a form (see constrained.py): even 135 million parameters call tools that exist with arguments that fit. Whether they are
-the right ones is another matter. A model behind a server (endpoint.py) is free and has to be good. Left out: policies
-that learn from their runs.
+the right ones is another matter. `SearchThenRead` leaves it nothing to choose but the words of its answer. A model
+behind a server (endpoint.py) is free and has to be good. Two policies know nothing, `Copying` and `Guessing`: a task
+set on which they score measures something else. Left out: policies that learn from their runs.
 """
 
 from __future__ import annotations
@@ -11,21 +12,35 @@ from __future__ import annotations
 import functools
 import json
 import math
+import random
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from racecourse.agents.constrained import Form, Reader, Writer
 from racecourse.agents.endpoint import Endpoint, EndpointError
-from racecourse.agents.gaia import NOT_OF_A_NUMBER, PUNCTUATION, as_number, letters
+from racecourse.agents.gaia import NOT_OF_A_NUMBER, PUNCTUATION, SEPARATORS, as_number, letters
 from racecourse.agents.loop import Agent, Proposal, Step, Transcript
 from racecourse.agents.tools import MOST_OBSERVED, Tool, bounded, signature, without_markers
 
 if TYPE_CHECKING:
     from racecourse.models.tokenizer import Tokenizer
 
-__all__ = ["Endpoint", "EndpointError", "Scripted", "SmallModel", "best_of_n", "highest", "majority"]
+__all__ = [
+    "Copying",
+    "Endpoint",
+    "EndpointError",
+    "Guessing",
+    "Scripted",
+    "SearchThenRead",
+    "SmallModel",
+    "best_of_n",
+    "grounded",
+    "highest",
+    "majority",
+]
 
 # ----------------------------------------------------------------------------------------------------------- a script
 
@@ -47,6 +62,79 @@ class Scripted:
         if len(steps) >= len(plan):
             raise ValueError(f"the script ends after {len(plan)} proposals without an answer")
         return plan[len(steps)]
+
+
+# --------------------------------------------------------------------------------------------------- forms of an answer
+
+AnswerForm = Literal["number", "date", "time", "words"]
+# For each form what a whole answer looks like, and what every beginning of one does. `38.` is a number and a full stop.
+SHAPES: dict[AnswerForm, tuple[re.Pattern[str], re.Pattern[str]]] = {
+    "number": (re.compile(r"-?\d+\.?\d*"), re.compile(r"-?|-?\d{1,7}(\.\d{0,3})?")),
+    "date": (re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"\d{0,4}|\d{4}-\d{0,2}|\d{4}-\d\d-\d{0,2}")),
+    "time": (re.compile(r"\d\d:\d\d"), re.compile(r"\d{0,2}|\d\d:\d{0,2}")),
+    "words": (re.compile(r"\S.*"), re.compile(r"(\w.{0,79})?")),
+}
+
+
+def parts_of(question: str) -> tuple[str, str]:
+    """The question itself, and its last sentence if that says how to answer.
+
+    >>> parts_of("How high is the tower? Answer with a number and nothing else.")
+    ('How high is the tower?', 'Answer with a number and nothing else.')
+    """
+    asked, answer, how = question.rpartition("Answer ")
+    return (asked.strip(), answer + how) if asked else (question, "")
+
+
+def form_of(question: str) -> AnswerForm:
+    """Which form the question asks for; words, unless it says one number, one date or one time.
+
+    >>> form_of("When was it? Answer as YYYY-MM-DD."), form_of("Who won? Answer as: name, number.")
+    ('date', 'words')
+    """
+    how = parts_of(question)[1]
+    if how.startswith("Answer as:") or "separated" in how:  # several elements
+        return "words"
+    if "YYYY-MM-DD" in how or "HH:MM" in how:
+        return "date" if "YYYY" in how else "time"
+    return "number" if re.match(r"Answer (in \w+ )?(as a|with a|with the) (number|year)\b", how) else "words"
+
+
+# ------------------------------------------------------------------------------------------------ two that know nothing
+
+
+@dataclass(frozen=True)
+class Copying:
+    """Answers with the question: a task set on which that scores gives its answers away."""
+
+    def __call__(self, question: str, steps: list[Step], tools: Sequence[Tool]) -> Proposal:
+        return Proposal(answer=question)
+
+
+@dataclass(frozen=True)
+class Guessing:
+    """Answers with a number, date, time or word from anywhere in the documents, whichever the question asks for.
+
+    The same for the same seed and question.
+    """
+
+    seed: int = 0
+
+    def with_seed(self, seed: int) -> Guessing:
+        return replace(self, seed=seed)
+
+    def __call__(self, question: str, steps: list[Step], tools: Sequence[Tool]) -> Proposal:
+        return Proposal(answer=random.Random(f"{self.seed} {question}").choice(guesses(form_of(question))))
+
+
+@functools.cache
+def guesses(form: AnswerForm) -> list[str]:
+    """All that has the form, each once; names of two words are in it beside single words."""
+    from racecourse.agents.documents import documents
+
+    pattern = {"words": r"[A-Z][\w']+(?: [A-Z][\w']+)?|[a-z]{3,}", "number": r"\d+(?:\.\d+)?"}
+    find = pattern.get(form) or SHAPES[form][0].pattern
+    return sorted({found for paper in documents() for found in re.findall(rf"(?<![\w.:-])(?:{find})\b", paper.text)})
 
 
 # ------------------------------------------------------------------------------------------------------ a small model
@@ -122,6 +210,58 @@ def loaded(name: str) -> Reader:
     return Reader(model, tokenizer)
 
 
+# ------------------------------------------------------------------------------------------------- a workflow around it
+
+READING = "Answer the question from the passages. Answer with a number or a few words and nothing else."
+OPENING = "The answer is:"  # printed for the model: else its first words are these, or the question once more
+MOST_ASKED = 200  # characters that the tool `search` takes
+
+
+@dataclass(frozen=True)
+class SearchThenRead:
+    """A fixed workflow: search for the question's words, then let the small model answer once from what was found.
+
+    The model chooses nothing but its answer, and that has the form that the question asks for. Eleven variants, with
+    examples, with more or less text, with answers held to what was found, were tried on the first ten tasks of level 1:
+    each got one of them right or none, so the simplest was kept.
+    """
+
+    name: str = "smollm2-135m-instruct"
+    temperature: float = 0.0
+    seed: int = 0
+
+    def with_seed(self, seed: int) -> SearchThenRead:
+        return replace(self, seed=seed)
+
+    def __call__(self, question: str, steps: list[Step], tools: Sequence[Tool]) -> Proposal:
+        if not steps:
+            asked, _ = parts_of(question)
+            return Proposal(thought="search for the question", tool="search", arguments={"query": asked[:MOST_ASKED]})
+        reader = loaded(self.name)
+        talk = [
+            {"role": "system", "content": READING},
+            {"role": "user", "content": without_markers(f"{steps[-1].observation}\n\nQuestion: {question}")},
+        ]
+        prompt = reader.tokenizer.encode(reader.tokenizer.chat(talk) + OPENING)
+        writer = Writer(reader, prompt, temperature=self.temperature, seed=self.seed)
+        answer = write_answer(writer, form_of(question))
+        return Proposal(answer=answer, n_tokens=len(writer.ids) - len(prompt))
+
+
+def write_answer(writer: Writer, form: AnswerForm) -> str:
+    """An answer of the form, behind a space. Once whole, it ends where the model wants to write anything else."""
+    whole, beginning = SHAPES[form]
+    vocabulary, text = writer.reader.vocabulary, ""
+    anything = range(len(vocabulary.length_V))
+    while True:
+        longer = {i: text + piece for i, piece in vocabulary.text_of.items()}
+        goes_on = {i for i, new in longer.items() if new.startswith(" ") and beginning.fullmatch(new[1:])}
+        chosen = writer.choose(anything if whole.fullmatch(text[1:]) else goes_on)
+        if chosen not in goes_on:
+            return text.strip(" .")
+        text += writer.append_token(chosen)
+
+
 # ------------------------------------------------------------------------------------------------------------- several
 
 Chooser = Callable[[Sequence[Transcript]], Transcript]
@@ -159,6 +299,31 @@ def majority(runs: Sequence[Transcript]) -> Transcript:
 def highest(verify: Callable[[Transcript], float]) -> Chooser:
     """Chooses the answered run that a verifier scores highest, the first of those that share it."""
     return lambda runs: max(runs, key=lambda run: -math.inf if run.answer is None else verify(run))
+
+
+def grounded(run: Transcript) -> float:
+    """A verifier that knows no truth: 0.5 for the form that the question asks for, up to 0.5 for what was found.
+
+    The second half is the share of the answer's elements (between commas) that stand in an observation and not in the
+    question. A calculated answer stands there only if a tool calculated it: a model's mental arithmetic earns nothing.
+    0 without an answer.
+    """
+    if run.answer is None:
+        return 0.0
+    seen = "\n".join(step.observation for step in run.steps if not step.is_error)
+    elements = [element.strip() for element in SEPARATORS.split(run.answer)]
+    found = [stands_in(element, seen) and not stands_in(element, run.question) for element in elements]
+    has_form = SHAPES[form_of(run.question)][0].fullmatch(run.answer) is not None
+    return 0.5 * has_form + 0.5 * sum(found) / len(found)
+
+
+def stands_in(element: str, text: str) -> bool:
+    """Whether text holds an element as whole words or as a number of its own, not as a part of a longer one.
+
+    >>> stands_in("17", "they ran 17.5 s"), stands_in("hollow harbour", "Hollow Harbour, 2nd"), stands_in("", "a, b")
+    (False, True, False)
+    """
+    return bool(element) and re.search(rf"(?<![\w.]){re.escape(element)}(?!\w|\.\w)", text, re.IGNORECASE) is not None
 
 
 def normal(answer: str) -> str | float:
