@@ -142,6 +142,36 @@ def test_a_conversation_beyond_the_context_is_refused_in_the_panel(small):
     assert "the model's context is 8192" in finished(panel) and field.value == "Hello?"
 
 
+def test_an_answer_that_is_cut_inside_a_character_shows_that(monkeypatch):
+    """Two tokens of one byte each: an h, and the first half of an é."""
+    from racecourse.models import generation
+
+    class Bytes:
+        eos_ids, pad_id = (0,), 0
+
+        def chat(self, messages):
+            return "prompt"
+
+        def encode(self, text):
+            return [1]
+
+        def token_bytes(self, token_id):
+            return bytes([token_id])
+
+    def two_tokens(model, prompts, *, on_id, **settings):
+        written = [ord("h"), 0xC3]
+        for token_id in written:
+            on_id(0, token_id)
+        return [written]
+
+    monkeypatch.setattr(generation, "generate_ids", two_tokens)
+    panel = chat_panel(None, Bytes(), max_new_tokens=2)
+    conversation, field, *_ = parts(panel)
+    field.value = "?\n"
+    assert finished(panel).startswith("Cut off after 2 tokens")
+    assert text_of(conversation) == "You\n?Model\nh\N{REPLACEMENT CHARACTER}"
+
+
 # ------------------------------------------------------------------------------------------------------- the controls
 
 
@@ -208,9 +238,12 @@ def test_every_control_has_words_for_a_screen_reader():
     assert [button.description for button in buttons] == ["Send", "Stop", "New chat"]
     assert 'aria-live="polite"' in status.value and 'aria-label="Conversation"' in conversation.value
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    assert conversation_html(messages).count('aria-live="polite"') == 1, (
-        "the new answer is read out, older ones are not"
-    )
+    pages = [
+        conversation_html(messages),
+        conversation_html(messages * 2),
+        conversation_html(messages * 2 + messages[:1]),
+    ]
+    assert [page.count('aria-live="polite"') for page in pages] == [1, 1, 0], "the new answer is read out, no older one"
     growing = conversation_html(messages[:1], "b")
     assert 'aria-busy="true"' in growing and "aria-live" not in growing
 

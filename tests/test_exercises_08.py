@@ -111,7 +111,9 @@ def test_arguments_fit_where_jsonschema_finds_nothing_and_have_a_problem_where_i
                 theirs |= {f"{path}.{name} unknown" for name in set(error.instance) - set(error.schema["properties"])}
             else:
                 theirs.add(path)
-        ours = {f".{path} {problem}" if problem in ("missing", "unknown") else f".{path}" for path, problem in said.items()}
+        ours = {
+            f".{path} {problem}" if problem in ("missing", "unknown") else f".{path}" for path, problem in said.items()
+        }
         assert ours == theirs, (schema, arguments, said)
         n_with += bool(ours)
     assert 50 < n_with < 2950
@@ -207,7 +209,9 @@ def test_what_is_right_for_gaia_is_right_for_the_kind_rule_but_for_infinity() ->
 def test_one_run_is_what_the_package_counts(n: int, digits: int) -> None:
     for tenths in range(0, 1001, 7):
         text = f"{tenths / 10:.{digits}f}"
-        assert answer("possible_runs")(text, None, n, 1) == [[k] for k in possible_counts(float(text), n, digits=digits)]
+        assert answer("possible_runs")(text, None, n, 1) == [
+            [k] for k in possible_counts(float(text), n, digits=digits)
+        ]
 
 
 def test_runs_that_were_made_are_among_those_that_can_be() -> None:
@@ -304,7 +308,11 @@ def test_the_model_answer_has_its_numbers_right(capsys: pytest.CaptureFixture[st
     said, lines = source_of("agents-question"), printed("agents-numbers", capsys)
     assert "15 and about 12.4 of 26" in said and "15.0 and 12.4 right" in lines[0]
     assert math.sqrt(2440.71 / 26 + 2494.24 / 26) == pytest.approx(13.8, abs=0.03)  # 57.7 x 42.3 and 47.6 x 52.4
-    assert "almost 14 points" in said and "one standard error is 13.8 points" in lines[1] and "are 2.6 questions" in lines[1]
+    assert (
+        "almost 14 points" in said
+        and "one standard error is 13.8 points" in lines[1]
+        and "are 2.6 questions" in lines[1]
+    )
     assert not possible_counts(47.6, 26) and "why 47.6 is no k of 26" in said
 
 

@@ -207,8 +207,8 @@ assert said == {"problem": "no arguments"}, f"null is there, and is no object: e
 
 # %% nbgrader={"grade": true, "grade_id": "read-call-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
-import json
 import random
+from json import dumps
 
 rng = random.Random(801)
 OPEN, CLOSE, THOUGHT = "<tool_call>", "</tool_call>", "</think>"
@@ -224,7 +224,7 @@ def some_arguments():
 
 
 def dumped(value):
-    return json.dumps(value, ensure_ascii=rng.random() < 0.5, indent=rng.choice([None, 1]))
+    return dumps(value, ensure_ascii=rng.random() < 0.5, indent=rng.choice([None, 1]))
 
 
 def one_call():
@@ -444,8 +444,8 @@ assert said == worked, f"worked example: expected {worked}, got {said}"
 
 # %% nbgrader={"grade": true, "grade_id": "check-arguments-hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
-import json
 import random
+from json import dumps, loads
 
 rng = random.Random(802)
 
@@ -514,7 +514,7 @@ for depth in [2, 4, 4, 4] * 50:
         if not isinstance(arguments, dict):
             continue
         expected = {path.removeprefix("."): problem for path, problem in problems.items()}
-        said = check_arguments(json.loads(json.dumps(schema)), json.loads(json.dumps(arguments)))
+        said = check_arguments(loads(dumps(schema)), loads(dumps(arguments)))
         assert said == expected, f"schema {schema}, arguments {arguments}: expected {expected}, got {said!r}"
 ### END HIDDEN TESTS
 
@@ -703,12 +703,12 @@ rng = random.Random(803)
 n_calls = 0
 
 
-def half(number):
+def half(whole):
     global n_calls
     n_calls += 1
-    if number % 2:
-        raise ArithmeticError(f"{number} is odd")
-    return number // 2
+    if whole % 2:
+        raise ArithmeticError(f"{whole} is odd")
+    return whole // 2
 
 
 def pair(first, second=None):
@@ -720,11 +720,11 @@ def pair(first, second=None):
 def some_call():
     kind = rng.randint(0, 5)
     if kind < 3:
-        return "half", {"number": rng.randint(1, 4)}
+        return "half", {"whole": rng.randint(1, 4)}
     if kind == 3:
         items = [("first", rng.randint(0, 1)), ("second", "x")]
         return "pair", dict(items if rng.random() < 0.5 else items[::-1])
-    return rng.choice([("halve", {"number": rng.randint(1, 2)})] * 2 + [("pair", {"first": "a"}), ("pair", {"second": "b"})])
+    return rng.choice([("halve", {"whole": rng.randint(1, 2)})] * 2 + [("pair", {"first": "a"}), ("pair", {"second": "b"})])
 
 
 def observed(name, arguments):
@@ -734,8 +734,8 @@ def observed(name, arguments):
         return "TypeError: pair() missing 1 required positional argument: 'first'", True
     if name == "pair":
         return str([arguments["first"], arguments.get("second")]), False
-    number = arguments["number"]
-    return (f"ArithmeticError: {number} is odd", True) if number % 2 else (str(number // 2), False)
+    whole = arguments["whole"]
+    return (f"ArithmeticError: {whole} is odd", True) if whole % 2 else (str(whole // 2), False)
 
 
 for _ in range(150):
@@ -745,7 +745,7 @@ for _ in range(150):
         if script and rng.random() < 0.5:  # one that was there, its arguments in another order, perhaps another tool
             earlier = rng.choice(script[-3:])
             name, arguments = earlier["tool"], dict(list(earlier["arguments"].items())[::-1])
-            if "number" in arguments:
+            if "whole" in arguments:
                 name = rng.choice([name, name, "half", "halve"])
         script.append({"tokens": rng.randint(0, 9), "tool": name, "arguments": arguments})
     script.append({"tokens": rng.randint(0, 30), "answer": rng.choice(["", "7", "a text"])})
@@ -1028,9 +1028,9 @@ def possible_runs(mean: str, spread: str | None, n: int, runs: int) -> list[list
 
     ways = []
     for counts in combinations_with_replacement(range(n + 1), runs):
-        if prints_as(100 * sum(counts) / n / runs, mean):
-            if spread is None or prints_as(stdev(100 * count / n for count in counts), spread):
-                ways.append(list(counts))
+        spread_fits = spread is None or prints_as(stdev(100 * count / n for count in counts), spread)
+        if spread_fits and prints_as(100 * sum(counts) / n / runs, mean):
+            ways.append(list(counts))
     return ways
     ### END SOLUTION
 
@@ -1190,7 +1190,7 @@ def replay(plan: list[str], events: list[dict[str, Any]]) -> dict[str, Any]:
     while n in by_number:
         what, step = by_number[n]["what"], by_number[n].get("step")
         allowed = (state, what) in moves
-        if what == "step" and step not in to_do or what == "finished" and to_do:
+        if (what == "step" and step not in to_do) or (what == "finished" and to_do):
             allowed = False
         if allowed:
             state = moves[state, what]
@@ -1344,7 +1344,7 @@ for _ in range(400):
 # The next cell earns nothing: a log of six questions, played again after every event that came. Event 11 never came. The guess: the log knows nothing of what was not saved, so the step is to be done, and will be paid for twice. That is why a step that sends a letter or pays a bill needs more than a log.
 
 # %% nbgrader={"grade": false, "grade_id": "replay-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
-log_events = [dict(zip(("n", "what", "step"), row)) for row in LOG]
+log_events = [dict(zip(("n", "what", "step"), row, strict=False)) for row in LOG]
 for n_came in range(1, len(log_events) + 1):
     job_now = replay(PLAN, log_events[:n_came])
     print(f"{n_came:2} came, the last {LOG[n_came - 1]!s:18} {job_now['state']:8} to do {' '.join(job_now['to_do']):17} refused {job_now['refused']}, missing {job_now['missing']}")
@@ -1462,7 +1462,7 @@ VALUES = ["x@y.example", "gate", "gate 7", 7, 70, "Mrs Lamb", "lamb", "a+b", "(o
 GLUE = [" ", ", ", ". ", "-", " to ", "\n", "(", ") ", "_", "x", "0", ""]
 
 
-def some_text():
+def some_page():
     text = rng.choice(["", "See ", "7"])
     for _ in range(rng.randint(0, 5)):
         value = str(rng.choice(VALUES))
@@ -1482,7 +1482,7 @@ def is_in(value, text):
 
 
 for _ in range(1200):
-    question, steps, expected = some_text(), [], []
+    question, steps, expected = some_page(), [], []
     for i in range(rng.randint(1, 6)):
         tool = rng.choice(["read", "search", "send", "send", "pay", "delete"])
         arguments = {name: rng.choice(VALUES) for name in rng.sample(["to", "text", "name", "n"], rng.randint(0, 3))}
@@ -1490,7 +1490,7 @@ for _ in range(1200):
             if tool in ("send", "delete") and not is_in(value, question):
                 origins = [j for j, step in enumerate(steps) if not step["is_error"] and is_in(value, step["observation"])]
                 expected += [{"step": i, "argument": name, "from": origin} for origin in origins[:1]]
-        steps.append({"tool": tool, "arguments": arguments, "observation": some_text(), "is_error": rng.random() < 0.25})
+        steps.append({"tool": tool, "arguments": arguments, "observation": some_page(), "is_error": rng.random() < 0.25})
     said = from_outside(question, [dict(step) for step in steps], ["delete", "send"])
     assert said == expected, f"question {question!r}, steps {steps}: expected {expected}, got {said!r}"
 ### END HIDDEN TESTS

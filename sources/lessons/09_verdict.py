@@ -4,7 +4,7 @@
 # **By the end you will have shown that** in contest mathematics QwQ-32B and DeepSeek-R1 are level on 256 problems that a third party gave to both; that a right answer is several times cheaper from QwQ-32B for a few users and cheaper from R1 for thousands of them, under
 # assumptions that you can change one by one; how sure that is; and which single number carries most of it. You will also have the whole ledger filled in.
 #
-# **Price:** less than a minute of computing on two CPU cores, one evening of yours. Nothing here uses a GPU or a network. Memory: less than 1 GB.
+# **Price:** about a minute of computing on two CPU cores, one evening of yours. Nothing here uses a GPU or a network. Memory: less than 1 GB.
 #
 # **You need:** lesson 06 (what serving costs), lesson 05 (standard errors of a score), and your guesses of lesson 00. Nothing new is built here; everything is joined.
 

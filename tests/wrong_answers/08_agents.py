@@ -248,7 +248,9 @@ def reads_text_for_ever(text):
         arguments, problem = _loads(arguments, "no arguments")
         if problem:
             return problem
-    return {"call": raw["call"] | {"arguments": arguments}} if isinstance(arguments, dict) else {"problem": "no arguments"}
+    return (
+        {"call": raw["call"] | {"arguments": arguments}} if isinstance(arguments, dict) else {"problem": "no arguments"}
+    )
 
 
 @wrong("read-call", hidden=True)
@@ -451,7 +453,9 @@ def enum_before_type(schema, arguments):
 @wrong("check-arguments", says="your function raised TypeError")
 def limits_before_type(schema, arguments):
     limits = {name: part["minimum"] for name, part in schema["properties"].items() if "minimum" in part}
-    too_small = {name: f"below {limits[name]}" for name in limits if name in arguments and arguments[name] < limits[name]}
+    too_small = {
+        name: f"below {limits[name]}" for name in limits if name in arguments and arguments[name] < limits[name]
+    }
     return _check(schema, arguments) | too_small
 
 
@@ -535,7 +539,10 @@ def objects_stand_in_lists_only(schema, arguments):
 @wrong("check-arguments", hidden=True)
 def limits_are_for_integers(schema, arguments):
     return _check(
-        schema, arguments, below=lambda a, b: isinstance(a, int) and a < b, above=lambda a, b: isinstance(a, int) and a > b
+        schema,
+        arguments,
+        below=lambda a, b: isinstance(a, int) and a < b,
+        above=lambda a, b: isinstance(a, int) and a > b,
     )
 
 
@@ -807,7 +814,9 @@ def in_a_row(propose, tools, question, **most):
 
 @wrong("run-until", says="compare dicts, not their texts")
 def compares_texts(propose, tools, question, **most):
-    return _run(propose, tools, question, **most, same=lambda call, proposed: [str(c) for c in proposed].count(str(call)))
+    return _run(
+        propose, tools, question, **most, same=lambda call, proposed: [str(c) for c in proposed].count(str(call))
+    )
 
 
 @wrong("run-until", says="three calls of one tool with three different arguments")
@@ -1065,7 +1074,10 @@ def units_at_the_end(answer, truth, units):
 def the_first_unit_that_is_there(answer, truth, units):
     def forms(element, units):
         there = [unit.lower() for unit in units if element.startswith(unit.lower()) or element.endswith(unit.lower())]
-        return [element, *(form for unit in there[:1] for form in (element.removesuffix(unit), element.removeprefix(unit)))]
+        return [
+            element,
+            *(form for unit in there[:1] for form in (element.removesuffix(unit), element.removeprefix(unit))),
+        ]
 
     return _kind(answer, truth, units, strip_unit=forms)
 
@@ -1151,7 +1163,9 @@ def _ways(mean, spread, n, runs, *, counts=None, choose=combinations_with_replac
     found = []
     for way in choose(counts or range(n + 1), runs):
         if prints(100 * sum(way) / n / runs, mean):
-            if spread is None or (prints_spread or prints)(of([scale * k / (n if scale == 100 else 1) for k in way]), spread):
+            if spread is None or (prints_spread or prints)(
+                of([scale * k / (n if scale == 100 else 1) for k in way]), spread
+            ):
                 found.append(kept(way))
     return found
 
@@ -1621,7 +1635,9 @@ def steps_from_1(question, steps, risky):
 
 @wrong("from-outside", says="an address from a page: expected")
 def names_the_value(question, steps, risky):
-    return [row | {"argument": steps[row["step"]]["arguments"][row["argument"]]} for row in _outside(question, steps, risky)]
+    return [
+        row | {"argument": steps[row["step"]]["arguments"][row["argument"]]} for row in _outside(question, steps, risky)
+    ]
 
 
 @wrong("from-outside", says="the user wrote the address in the question")
@@ -1779,6 +1795,8 @@ def only_the_first_place_is_tried(question, steps, risky):
     def first(value, text):
         value, text = str(value).lower(), text.lower()
         start = text.find(value)
-        return start >= 0 and _stands(value, text[: start + len(value) + 1]) and _stands(value, text[max(start - 1, 0) :])
+        return (
+            start >= 0 and _stands(value, text[: start + len(value) + 1]) and _stands(value, text[max(start - 1, 0) :])
+        )
 
     return _outside(question, steps, risky, asked=first, shown=first)
