@@ -445,7 +445,7 @@ assert said == worked, f"worked example: expected {worked}, got {said}"
 # %% nbgrader={"grade": true, "grade_id": "check-arguments-hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import random
-from json import dumps, loads
+from copy import deepcopy
 
 rng = random.Random(802)
 
@@ -514,7 +514,7 @@ for depth in [2, 4, 4, 4] * 50:
         if not isinstance(arguments, dict):
             continue
         expected = {path.removeprefix("."): problem for path, problem in problems.items()}
-        said = check_arguments(loads(dumps(schema)), loads(dumps(arguments)))
+        said = check_arguments(deepcopy(schema), deepcopy(arguments))
         assert said == expected, f"schema {schema}, arguments {arguments}: expected {expected}, got {said!r}"
 ### END HIDDEN TESTS
 
@@ -1028,8 +1028,9 @@ def possible_runs(mean: str, spread: str | None, n: int, runs: int) -> list[list
 
     ways = []
     for counts in combinations_with_replacement(range(n + 1), runs):
-        spread_fits = spread is None or prints_as(stdev(100 * count / n for count in counts), spread)
-        if spread_fits and prints_as(100 * sum(counts) / n / runs, mean):
+        if not prints_as(100 * sum(counts) / n / runs, mean):
+            continue
+        if spread is None or prints_as(stdev(100 * count / n for count in counts), spread):
             ways.append(list(counts))
     return ways
     ### END SOLUTION

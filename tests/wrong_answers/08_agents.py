@@ -554,8 +554,8 @@ def _same(call, proposed):
 
 
 def _run(propose, tools, question, *, most_steps, most_tokens, shown=lambda steps: list(steps), as_text=str,
-         answer_tokens=True, refused_tokens=True, steps_full=lambda n, most: n >= most, error=None, catches=(Exception,),
-         fails=True, unknown=None, tokens_full=lambda n, most: n > most, first_call=None, answer_over=True, n_same=3,
+         answer_tokens=True, refused_tokens=True, steps_full=lambda n, most: n >= most, error=None,
+         catches=(Exception,), fails=True, unknown=None, tokens_full=lambda n, most: n > most, first_call=None, answer_over=True, n_same=3,
          same=_same, order=("tokens", "steps", "loop"), make_looped=False, ask=None):  # fmt: skip
     steps, proposed, n_tokens = [], [], 0
     while True:
@@ -962,8 +962,7 @@ def numbers_with_powers(answer, truth, units):
 @wrong("kind-score", says="nan is a text here")
 def numbers_as_python_reads_them(answer, truth, units):
     def one(ours, theirs):
-        return len(ours) == len(theirs) and all(a == b for a, b in zip(sorted(map(str, ours)), sorted(map(str, theirs)), strict=True)
-                                                if "nan" != a)  and "nan" not in map(str, ours)  # fmt: skip
+        return "nan" not in map(str, ours) and Counter(ours) == Counter(theirs)
 
     return _kind(answer, truth, units, number=NUMBER + "|nan|inf", same=one)
 
@@ -1162,11 +1161,11 @@ def _ways(mean, spread, n, runs, *, counts=None, choose=combinations_with_replac
           prints=_prints, prints_spread=None):  # fmt: skip
     found = []
     for way in choose(counts or range(n + 1), runs):
-        if prints(100 * sum(way) / n / runs, mean):
-            if spread is None or (prints_spread or prints)(
-                of([scale * k / (n if scale == 100 else 1) for k in way]), spread
-            ):
-                found.append(kept(way))
+        if not prints(100 * sum(way) / n / runs, mean):
+            continue
+        scores = [scale * k / (n if scale == 100 else 1) for k in way]
+        if spread is None or (prints_spread or prints)(of(scores), spread):
+            found.append(kept(way))
     return found
 
 
@@ -1595,8 +1594,8 @@ def _stands(value, text, before=r"(?<!\w)", behind=r"(?!\w)", flags=re.IGNORECAS
     return re.search(before + escape(str(value)) + behind, text, flags) is not None
 
 
-def _outside(question, steps, risky, *, asked=_stands, shown=_stands, errors=False, window=lambda i, n: range(i), pick=0,
-             all_tools=False, most=99, text=lambda value: value, start=0):  # fmt: skip
+def _outside(question, steps, risky, *, asked=_stands, shown=_stands, errors=False, window=lambda i, n: range(i),
+             pick=0, all_tools=False, most=99, text=lambda value: value, start=0):  # fmt: skip
     found = []
     for i, step in enumerate(steps):
         if step["tool"] not in risky and not all_tools:
