@@ -68,6 +68,7 @@ def echo(value): return value
 def one_more(numbers, table, tensor):
     numbers.append(4); table["b"] = 2; tensor += 1
 def twice(f, x): return f(f(x))
+def by_keyword(f, **named): return f(**named)
 def square(x): return {"y": (x ** 2).sum(), "n": 3}
 def yes(): return Yes()
 def magic(): return Float(3.0)
@@ -194,6 +195,11 @@ def test_a_function_of_the_tests_is_called_and_shows_nothing_else(answers: Answe
 
     with pytest.raises(KeyError, match="no"):
         answers.fetch("twice")(refuse, 1)
+
+
+def test_arguments_may_have_any_name_on_both_ways(answers: Answers) -> None:
+    named = {"self": 1, "operation": 2, "number": 3, "args": 4}
+    assert answers.fetch("by_keyword")(lambda **found: found, **named) == named
 
 
 def test_gradients_are_those_of_one_process(answers: Answers) -> None:

@@ -555,7 +555,8 @@ def _same(call, proposed):
 
 def _run(propose, tools, question, *, most_steps, most_tokens, shown=lambda steps: list(steps), as_text=str,
          answer_tokens=True, refused_tokens=True, steps_full=lambda n, most: n >= most, error=None,
-         catches=(Exception,), fails=True, unknown=None, tokens_full=lambda n, most: n > most, first_call=None, answer_over=True, n_same=3,
+         catches=(Exception,),
+         fails=True, unknown=None, tokens_full=lambda n, most: n > most, first_call=None, answer_over=True, n_same=3,
          same=_same, order=("tokens", "steps", "loop"), make_looped=False, ask=None):  # fmt: skip
     steps, proposed, n_tokens = [], [], 0
     while True:

@@ -278,7 +278,7 @@ class _Server:
         number = self.peer.keep(value)
         return {"mine": [number, type(value).__name__, callable(value)]}
 
-    def call_back(self, number: int, *args: Any, **kwargs: Any) -> Any:
+    def call_back(self, number: int, /, *args: Any, **kwargs: Any) -> Any:
         writer = Writer(self.hand_out)
         message = {"back": number, "args": writer.tree(list(args)), "kwargs": writer.tree(kwargs)}
         self.peer.send(message, writer, with_state=False)
@@ -350,7 +350,7 @@ class Remote:
         object.__setattr__(self, "_answers", answers)
         object.__setattr__(self, "_handle", handle)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._answers.call("", self, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -482,7 +482,7 @@ class Answers:
             return []
         return [str(name)[:200] for name in called[:100]] if isinstance(called, list) else []
 
-    def call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+    def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Any:
         return self.request({"do": "call", "operation": operation}, args=list(args), kwargs=kwargs)
 
     def request(self, message: dict[str, Any], **values: Any) -> Any:
