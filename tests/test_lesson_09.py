@@ -95,7 +95,23 @@ def test_r1_by_the_token_by_hand(printed):
     assert right == pytest.approx(0.573828 / 0.025243, abs=0.06)
 
 
+def test_the_firms_qwq_costs_a_third_of_r1_by_the_token(printed):
+    """One H200 at 2 dollars an hour, on which 32 answers of about 503 s are written at once."""
+    euros, right = map(float, row(printed, "QwQ on the firm's rented H200, 32 users"))
+    assert euros == pytest.approx(2 / 1.0411 / (32 * 3600 / 503) * 1000, abs=0.05)
+    assert right == pytest.approx(0.5974375 / euros * 1000, rel=0.01)
+    assert float(row(printed, "R1 by the token, list price 2025-02-28")[0]) / euros == pytest.approx(3, abs=0.1)
+
+
 # --- the prose
+
+
+def test_numbers_of_other_lessons_by_hand():
+    """6ND of both bases with 37.55 and the published 37 billion; the largest recorded model over the ladder's."""
+    qwq = 32.763876352 * 18
+    assert [f"{qwq / (active * 14.8):.2f}" for active in (37.552282624, 37)] == ["1.06", "1.08"]
+    assert "1.06 to 1.08 times" in SOURCE and "32.8 against 37.6 billion" in SOURCE
+    assert round(1_701_120 / 130_368) == 13 and "13 times larger than the ladder's largest" in SOURCE
 
 
 def test_level_in_contests_and_not_where_knowledge_counts(printed):

@@ -1017,9 +1017,9 @@ print(f"QwQ-32B to R1: {100 * (r1_score - qwq_score):.1f} points, {between(qwq_s
 display(settle(
     3,
     value=f"AIME 2024: {preview:.1%} for QwQ-32B-Preview, {qwq_score:.1%} for QwQ-32B, {between(preview, qwq_score):.1f} standard errors apart on 30 problems. "
-    "Coding and general ability: the makers give a picture only",
+    "Coding: 63.4% on LiveCodeBench for QwQ-32B, by its makers; of the preview no figure was read. General ability: the makers give a picture only",
     verdict="holds with a qualification",
-    sources=("DeepSeek-R1 (arXiv 2501.12948), table 6, for the preview (R1's README prints 44.0)", "Qwen's blog of 6 March 2025; The Batch"),
+    sources=("DeepSeek-R1 (arXiv 2501.12948), table 6, for the preview (R1's README prints 44.0)", "Qwen's blog of 6 March 2025; The Batch; arXiv 2505.16400 for the 63.4"),
 ))  # fmt: skip
 display(settle(
     2,

@@ -15,7 +15,7 @@
 # The story's third system is Manus, of March 2025: give it a task, close the laptop, come back to a result. Here is that, small, on your machine.
 #
 # The next cell but one starts a second Python kernel, of the kind that your notebook runs in. There it submits a **job**: ten questions about an invented town, to be answered one after another, with a short rest before each so
-# that you can watch. When three are answered, that second kernel gets the signal SIGKILL, which no program can catch or refuse. The kernel that gave the job is gone.
+# that you can watch. When three are answered, that second kernel gets the signal SIGKILL, which no program can catch or refuse. The kernel that gave the job is gone. (A person's script answers, no model yet.)
 #
 # **Guess first:** how many of the ten questions will be answered in the end?
 
@@ -128,7 +128,7 @@ n_answered = len({step["task"] for step in job.steps})
 print(f"the job is {job.state}; result: {job.result}; questions answered: {n_answered}; your guess: {guess_answered}")
 
 # %% [markdown]
-# ### Now your own kernel
+# ## 1 · Now your own kernel
 #
 # Nobody should believe that on the author's word, so do it by hand:
 #
@@ -173,7 +173,7 @@ print(f"now it is {last.wait()}: {last.result}")
 # |---|---|
 # | **tool** | a function that a model may call, such as a calculator or a search |
 # | **proposal** | what a model wants next: a tool with its arguments, or an answer |
-# | **policy** | whatever makes proposals: a model, a server, or a script |
+# | **policy** | whatever makes proposals: a model, a server, or a script (wider than in lesson 05) |
 # | **observation** | what came back from a tool, or the error that says why it did not work |
 # | **transcript** | the whole run as data: question, each step, answer, cost |
 # | **budget** | how many steps, written tokens and seconds a run may take |
@@ -317,7 +317,7 @@ print("what the misspelt call gave:", misbehaved["misspells"].steps[0].observati
 print("your guess:", guess_misspelt)
 
 # %% [markdown]
-# The error is an **observation**: the policy reads it and goes on. And because a transcript is data, a run that was cut short can be stored and continued. The steps that are there are not made again:
+# The error is an **observation**: the policy reads it and goes on. (`chatters` wrote 4,200 tokens of 4,096: the budget is looked at between steps.) And because a transcript is data, a run that was cut short can be stored and continued. The steps that are there are not made again:
 
 # %%
 cut = Agent(Scripted({heaps.question: knows_the_way}), tools, Budget(steps=2)).run(heaps.question)
@@ -385,7 +385,7 @@ for number, (name, call_arguments) in enumerate(six, start=1):
 print("refused:", refused, "  your guess:", guess_refused)
 
 # %% [markdown]
-# Each refusal says what to do next, in a sentence. That is for the model, which has nothing else to go by.
+# The first runs, since the text "15" can only mean 15. Each refusal says what is wrong, and mostly what to do, in a sentence. That is for the model, which has nothing else to go by.
 #
 # ### A calculator without `eval`
 #
@@ -398,7 +398,7 @@ print("sqrt(2) * 10 ** 3 =", arithmetic("round(sqrt(2) * 10 ** 3, 1)"))
 # %% [markdown]
 # ## 4 · A small model proposes
 #
-# Now a model in place of the script: SmolLM2 with 135 million parameters, the one of lesson 01. It gets the question and the list of tools, and is told to write one JSON object.
+# Now a model in place of the script: SmolLM2 with 135 million parameters, the one of lesson 01. It gets the question and the list of tools, and is told to write one object in JSON, the notation in which you saw the schema.
 #
 # **Guess first:** of what it writes freely, how many percent will be a call that fits a tool, or an answer in that form?
 
@@ -474,7 +474,7 @@ print("first moves:", dict(Counter("answer" if p.tool is None else p.tool for p 
 print("your guesses:", guess_constrained, guess_sensible)
 
 # %% [markdown]
-# The form is right every time, because it cannot be wrong. The content is another matter: read the arguments. A form is not a thought. Let it run for four steps and look:
+# The form is right every time, because it cannot be wrong. The content is another matter: of the eight moves printed here five are answers before anything was looked up, all wrong, two pass a date off as a program, and one searches for "28". None is a move to copy. A form is not a thought. Let it run for four steps and look:
 
 # %%
 small_runs = {
@@ -553,7 +553,7 @@ print("your guess:", guess_harm)
 # * **Paths.** `read` makes no path at all. It looks the name up among the names of the documents, as in a dictionary. What is not a key is not there.
 # * **Size.** The calculator estimates a power's digits **before** it works it out. Every observation has at most 2,000 characters, because it becomes part of a prompt.
 # * **Time and memory.** Code runs in a process of its own with limits, and gets no more seconds than the run has left.
-# * **Files and network.** On Linux with bubblewrap the process sees neither. It has the documents' texts, not the documents. Without that sandbox only time, size and memory are held: then run no model's code near anything that you love.
+# * **Files and network.** On Linux the program bubblewrap shuts the process in a **sandbox**, where it sees neither. It has the documents' texts, not the documents. Without that sandbox only time, size and memory are held: then run no model's code near anything that you love.
 #
 # ### Control: the same calculator with `eval`
 #
@@ -616,7 +616,7 @@ for policy in (steadfast, gullible):
 print(f"documents as before: {digest_of_documents() == before}; your guess: {guess_orders}")
 
 # %% [markdown]
-# The files stayed unread and the documents whole: that is what tools can do. The answer is 0, and nobody was told why: that no tool can prevent. **Containment is the tools' affair, obedience the model's.** Whoever builds an agent has to assume that its model can be talked round,
+# Two of the five were done: answer 0, and silence. No tool can prevent those. The files stayed unread and the documents whole: that is what tools can do. **Containment is the tools' affair, obedience the model's.** Whoever builds an agent has to assume that its model can be talked round,
 # and give it no tool whose misuse cannot be borne. (Our tools add one thing: text from outside cannot end the turn of a conversation, see `without_markers`.)
 #
 # And a real model? The small one gets the page and the question, with the slip and without, and writes what it likes:
@@ -637,7 +637,7 @@ print("right is:", chairs.answer)
 # ## 6 · Who is right? GAIA's scorer
 #
 # **GAIA** (Mialon and others 2023, arXiv 2311.12983) is 466 questions in three levels, easy to state and slow to answer, each with one short answer. People get 92 % right, GPT-4 with plugins got 15 %. The answers to 300 are secret: the test set. The
-# **validation set**, whose answers its users have, holds 165 (the paper says 166): 53 of level 1, 86 of level 2, 26 of level 3. An answer is compared by a rule, without a model, and here is the rule in full, as the leaderboard uses it:
+# **validation set**, whose answers its users have, holds 165 (the paper says 166): 53 of level 1, 86 of level 2, 26 of level 3. An answer is compared by a rule, without a model, and here is the rule in full, as the leaderboard, the public table of scores, uses it:
 
 
 # %%
@@ -802,7 +802,7 @@ print(f"\npossible: Manus {n_possible['Manus']} of 3, Deep Research {n_possible[
 # %% [markdown]
 # Two of Manus's three, and all of Deep Research's, cannot come from one pass over the validation set. Yet Deep Research's 67.36 is exactly the mean of its levels, weighted by 53, 86 and 26: it **is** about that set. The plain mean of its three would be 63.65.
 #
-# How strong is such a test? If it called half of all numbers possible, it would say nothing. The control with the seven others says that real single runs pass it (one figure of 21 does not: 62 of 86 would be 72.09). The other control: take every percentage with one decimal, from 0.0 to 100.0.
+# How strong is such a test? If it called half of all numbers possible, it would say nothing. The control with the seven others says that figures which may well be single runs pass it (one figure of 21 does not: 62 of 86 would be 72.09). The other control: take every percentage with one decimal, from 0.0 to 100.0.
 #
 # **Guess first:** how many percent of them are possible for 53 questions?
 
@@ -871,10 +871,10 @@ print("your guess:", guess_explanation)
 
 # %% [markdown]
 # * Cutting off does not help, nor does the test set.
-# * **Means** explain Deep Research. Only eight numbers of runs up to 72 give all three figures, and 64 is one of them. OpenAI's page has a second row, named cons@64: what a majority of 64 runs answers. So its first row, pass@1, reads well as the mean of those 64 runs. (The second row, 78.66, 73.21 and 58.03, is no single count either.)
-# * For Manus a mean of seven runs would do. So would **one** run, if one question of level 1 had been counted as level 2: 45 of 52, 61 of 87, 15 of 26. It is the only one of the 49 splits that fits, and it keeps the sum of 165. But it was found by looking, and the last line says how easily something is found that way.
+# * **Means can** explain Deep Research. Eight numbers of runs up to 72 give all three figures, none below 43, and 64 is one of them (from 43 on 8 of 30 fit: weak evidence). OpenAI's page has a second row, named cons@64: what a majority of 64 runs answers. So its first row, pass@1, may be the mean of those 64 runs. (But the second row, 78.66, 73.21 and 58.03, is no single count either, which a majority, one answer to a question, should be: the explanation is not complete.)
+# * For Manus a mean of seven runs would do (61 of the 72 numbers of runs fit: that says little). So would **one** run, if one question of level 1 had been counted as level 2: 45 of 52, 61 of 87, 15 of 26. It is the only one of the 49 splits that fits, and it keeps the sum of 165. But it was found by looking, and the last line says how easily something is found that way.
 #
-# What remains: **the published figures are no plain pass over the 53, 86 and 26.** What they are instead their makers could say, and did not where this course looked. It need not be anything bad.
+# So two of the four fit, means and levels, and the figures do not choose between them. What remains: **the published figures are no plain pass over the 53, 86 and 26.** What they are instead their makers could say, and did not where this course looked. It need not be anything bad.
 #
 # ### Ahead at the same levels?
 #
@@ -892,7 +892,7 @@ print(text_table(["level", "questions", "Manus, %", "Deep Research, %", "points"
 lead_in_questions = rows[1][5]
 
 # %% [markdown]
-# Ahead at every level as published; at level 2 by less than one question. In no level, and not over all, is the lead as large as two standard errors, which is the usual least. (If both had answered the same questions and we knew which, a sharper test would be possible. Nobody published that. And Deep Research's figures, if they are means of many runs, are surer than one run; then the last column is a little too small.)
+# Ahead at every level as published; at level 2 by less than one question. In no level, and not over all, is the lead as large as two standard errors, which is the usual minimum. (If both had answered the same questions and we knew which, a sharper test would be possible. Nobody published that. And Deep Research's figures, if they are means of many runs, are surer than one run; then the last column is a little too small.)
 #
 # ## 7 · The signature result: policies on 79 tasks
 #
@@ -904,7 +904,7 @@ lead_in_questions = rows[1][5]
 # * **copying** answers with the question, **guessing** with a word or number from the documents: the negative controls.
 # * **small model, agent**: SmolLM2-135M in the loop of section 2, constrained.
 # * **search, then read**: a fixed **workflow**. The question is searched for, the model gets what was found, and answers once. No loop.
-# * **best of 3**: three such answers with dice (temperature 0.7); the majority decides, or a **verifier**: is the answer in what was found, has it the form that was asked for?
+# * **best of 3**: three such answers with dice (temperature 0.7); the majority decides, or a **verifier** weaker than lesson 04's, which knows no truth: is the answer in what was found, has it the form that was asked for?
 #
 # **Guess first:** how many of the 79 does each of them answer?
 
@@ -949,7 +949,7 @@ print(text_table(["the script has", "level 1", "level 2", "level 3", "right"], r
 print("your guess:", guess_tool)
 
 # %% [markdown]
-# Level 3 is code: many steps of the same kind, over several documents. (Search counts for little here only because the script knows the documents' names already. Whoever does not know them has to search.)
+# This table is part of the signature result. Without `python` most get lost, 33, and all 14 of level 3 among them: level 3 is code, many steps of the same kind, over several documents. Without `calculator` it is 31. (Search and read count for little here only because the person who wrote the script had read what they find. A plan's answer is what its last call gives, so the table counts last calls.)
 #
 # And best of n, with its parts in view: three runs for each question, and three ways to look at them. **pass@3** asks whether any of the three is right; no verifier can do better. (The package has all of it in one call: `best_of_n(agent, 3, highest(grounded))`.)
 
@@ -972,7 +972,7 @@ print(f"\nof {len(few)} questions right:", ", ".join(f"{how} {n:.1f}" for how, n
 # The number in brackets is the verifier's. It knows no truth: half of it is for the form (a number, a date), half for standing in what was found. Where three draws differ and one of them stands in the passage, it can pick that one, and a majority cannot. Where no draw is right there is nothing to pick, and a wrong number that happens to stand in
 # the passage has full marks as well. In lesson 04 the model was often right, so a verifier had something to find.
 #
-# Now all 79 tasks, **recorded** with the same code, because that takes longer than an evening reader wants to wait:
+# Now all 79 tasks, **recorded** with the same code, because that takes longer than an evening reader wants to wait. Three draws share the reading of the prompt, so they cost about twice one run, not three times. Money is in US dollars (1.0411 for a euro on 2025-02-28):
 
 # %%
 recorded = recorded_scores()
@@ -1010,15 +1010,17 @@ print("your guesses:", guess_scores)
 # The bars are **Wilson intervals** (1927): shares that fit what was counted, at 95 %. With 79 tasks they are wide, and zero of 79 still fits a true share of 4.6 %. Two policies whose bars overlap by much are not told apart here.
 #
 # What the table says, read from above: the tools can do all of it, so every missing point is the policy's. The controls say that points do not come by luck. And the small model, whether it chooses its tools or follows a workflow, **cannot be told from the controls**: its bars and theirs lie on each other. Three draws instead of one change little,
-# since a verifier can only pick what is there, and pass@3 says how little that is. They take about twice the time of one.
+# since a verifier can only pick what is there, and pass@3 says how little that is.
 #
-# That is the finding of this lesson about small models: a valid call can be had for nothing, by constrained decoding; knowing which call, and reading what came back, cannot. At 135 million parameters there is none of it. Where between that and 32 billion it begins, this course did not measure.
+# The one right answer, 1897, is to one of the ten questions on which prompts were tried; to the other 69 the model gave none. One against zero does not say that the workflow gets more out of the model.
+#
+# That is the finding of this lesson about small models: a valid call can be had for nothing, by constrained decoding; knowing which call, and reading what came back, cannot. SmolLM2-135M, with these prompts, showed none of it. Where between that and 32 billion it begins, this course did not measure.
 #
 # ## 8 · Jobs that die
 #
 # Back to the first page. A job's own process may be killed, too: by you, by a system that runs out of memory, by a machine that goes down. Here the worker is killed as soon as this notebook has seen four of its ten answers.
 #
-# **Guess first:** after it is resumed, how many of the ten questions will have been worked on twice?
+# **Guess first:** after it is resumed, how many of the ten questions will have been answered twice?
 
 # %%
 guess_twice = None
@@ -1114,7 +1116,7 @@ display(
         f"{lead_in_questions.strip('+')} of a question, and over all by {(means[0] - means[1]) / spread:.1f} standard errors. "
         "86.5 and 70.1 are no k of 53 and 86, so they are not one pass over the validation set as the leaderboard counts it; 57.7 is 15 of 26. "
         "One pass would fit if one question had changed its level (45 of 52, 61 of 87); so would a mean of 7 runs. "
-        "Deep Research's figures fit a mean of 64 runs. Both tested themselves; the single answers are not public",
+        "Deep Research's figures would fit a mean of 64 runs. Both tested themselves; the single answers are not public",
         verdict="cannot be told from public data",
         sources=(
             "Manus's figures, self-reported, in secondary pages (dupple.com, codetd.com); its own page was not found",
@@ -1166,7 +1168,7 @@ print(
 # * The 79 tasks are ours, over 36 short documents that a search finds well. GAIA's need the web, pictures and sound. A score here says nothing about a score there.
 # * The script knows the way to every answer. It is a ceiling of the tools, not a competitor.
 # * One small model was tried, with one prompt per policy, and three seeds at most. Larger ones were not run here; what QwQ-32B would reach is unknown to this course.
-# * The sandbox is bubblewrap's. Whoever shares a kernel with strangers for a living adds more.
+# * The sandbox is bubblewrap's. Whoever runs strangers' code for a living adds more.
 # * The test for possible scores finds what is not one pass. It cannot find what is: a made-up 45 of 53 passes it.
 # * Jobs live on one machine. No test of ours ran on Windows.
 #

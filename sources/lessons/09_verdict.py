@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 09 · The verdict: the same two models, and who asks decides
 #
-# **By the end you will have shown that** in contest mathematics QwQ-32B and DeepSeek-R1 are level on 256 problems that a third party gave to both; that a right answer is several times cheaper from QwQ-32B for a few users and cheaper from R1 for thousands of them, under
+# **By the end you will have shown that** in contest mathematics QwQ-32B and DeepSeek-R1 are level on 256 problems that a third party gave to both; that a right answer is several times cheaper from QwQ-32B for a few users who rent the chips, and cheaper from R1 for thousands of them, under
 # assumptions that you can change one by one; how sure that is; and which single number carries most of it. You will also have the whole ledger filled in.
 #
 # **Price:** about a minute of computing on two CPU cores, one evening of yours. Nothing here uses a GPU or a network. Memory: less than 1 GB.
@@ -64,7 +64,7 @@ for who, scenario in (("home", HOME), ("firm", SCENARIOS["firm: 32 users, 8 H200
         who, f"{scenario.users:,}", scenario.chip.removeprefix("NVIDIA "), f"{qwq.right_per_eur:,.1f}",
         "cannot run" if r1 is None else f"{r1.right_per_eur:,.1f}", "-" if r1 is None else f"{euro_ratio(scenario):.2f}",
     ])  # fmt: skip
-print("right answers to contest problems for one euro")
+print("right answers to contest problems for one euro (1.0411 dollars: European Central Bank, 2025-02-28)")
 print(text_table(["who", "users at once", "chips", "QwQ-32B", "R1", "euros, R1 / QwQ"], rows))
 print("your guess:", guess_winner)
 
@@ -126,7 +126,7 @@ for hidden in (1.0, 0.0):
     )
 
 # %% [markdown]
-# The two columns agree to less than a percent: the last copy of QwQ is not always full. And the node is met within 15 % with the sending hidden, as theirs is; so hidden is this page's default, for both models, and the other setting is printed beside it where it matters.
+# The two columns agree to less than a percent: the last copy of QwQ is not always full. And the node is met within 15 % with the sending hidden, as theirs is (lesson 06: -10 and -44 %, on its 18 nodes; here it is the cheapest layout for 10,000 users). So hidden is this page's default, for both models, and the other setting is printed beside it where it matters.
 #
 # ## 2 · How good are they?
 #
@@ -150,7 +150,7 @@ print(f"coding, LiveCodeBench: QwQ 63.4, R1 65.9, each by its maker and perhaps 
 
 # %% [markdown]
 # * In contest mathematics they are **level**: in no test of one tester are they apart by one standard error, and they take turns in the lead. (All of these contests were held before QwQ came out, so either model may have met some of the problems; most were held before R1, too.)
-# * On GPQA-Diamond, questions of science for which one has to *know* things, R1 is ahead, by nearly two standard errors; but two testers are behind that row. It would fit lesson 03: the mixture's many parameters helped to store facts, and did little for working things out.
+# * On GPQA-Diamond, questions of science for which one has to *know* things, R1 is ahead, by nearly two standard errors; but two testers are behind that row. It would fit lesson 03: the mixture's many parameters helped to store facts, and did less for working things out.
 # * LiveBench, IFEval and BFCL: QwQ's makers published a picture, and their figures were not found in a text. They are left out.
 # * The standard error takes problems as what varies, and the two models as if each had had problems of its own. On the same problems a sharper test is possible if one knows who solved which (exercise set 09). Nobody published that.
 #
@@ -205,26 +205,29 @@ print(f"\n10,000 who wait at once are {people:,.0f} people of whom each asks for
 # Read it by columns.
 #
 # * **Per second.** With the same promise of 20 tokens per second the waiting is alike; R1's answers are shorter. A fuller machine is slower for each, and cheaper for all.
-# * **Per kWh** and **per euro** go together, since a rented chip costs and draws the same whoever uses it. A chip that waits for work is what is dear: R1's eight chips for 32 users.
+# * **Per kWh** and **per euro** go together, since a rented chip costs and draws the same whoever uses it. A chip that waits for work is what is dear: for the firm's 32 users QwQ needs one H200, and R1 all eight.
 # * In 4 bits R1 fits the firm's eight H100. What 4 bits do to its answers, and to QwQ's at home, this page does not count: lesson 06 measured it for a model of 135 million parameters only.
 #
 # At home there is a third way: R1 need not run there. Its maker's list price of February 2025 was 2.19 dollars for a million written tokens.
 
 # %%
-home = outcome(HOME, "qwq")
+home, firm = outcome(HOME, "qwq"), outcome(SCENARIOS["firm: 32 users, 8 H200"], "qwq")
 electricity = home.kwh * HOME.usd_per_kwh * HOME.eur_per_usd
 bought = bought_eur(HOME.tokens * HOME.length_ratio, eur_per_usd=HOME.eur_per_usd)
 print(text_table(
-    ["at home", "EUR per 1,000 answers", "right/EUR"],
+    ["at home, and the firm", "EUR per 1,000 answers", "right/EUR"],
     [
         ["QwQ on a card bought for it, busy 5 %", f"{1000 * home.eur:.1f}", f"{home.right_per_eur:.1f}"],
         ["QwQ on a card that is there anyway", f"{1000 * electricity:.1f}", f"{HOME.qwq_right / electricity:.1f}"],
         ["R1 by the token, list price 2025-02-28", f"{1000 * bought:.1f}", f"{HOME.r1_right / bought:.1f}"],
+        ["QwQ on the firm's rented H200, 32 users", f"{1000 * firm.eur:.1f}", f"{firm.right_per_eur:.1f}"],
     ],
 ))  # fmt: skip
 print(f"the card's share is {2000 / (4 * 8766 * 0.05):.2f} dollars for each hour in which it works: 2,000 dollars, 4 years, 5 % busy (assumed)")
 
 # %% [markdown]
+# For the firm R1 by the token costs three times as much as its own QwQ. QwQ is sold by the token, too; no dated price was read.
+#
 # So at home it hangs on whether the card is there anyway, and on whether your questions may leave the house. That has no euro sign here.
 #
 # ### Controls
@@ -377,7 +380,7 @@ display(cards())
 # %% [markdown]
 # ## 8 · The ledger
 #
-# Six rows are left for this lesson. Three are claims about the world of companies and states, for which a notebook can compute little. Then what counts is who says it, when, and what would settle it. The course takes no side.
+# Six rows are left for this lesson. Four are claims about the world of companies and states, for which a notebook can compute little. Then what counts is who says it, when, and what would settle it. The course takes no side.
 #
 # **Row 2**, the course's question:
 
@@ -399,8 +402,8 @@ display(settle(
 qwq_big, r1_big = outcome(service, "qwq"), outcome(service, "r1")
 display(settle(
     7,
-    value="the first part: laws of scaling stand (lesson 02); what has to be thought through is which number counts: active parameters, tokens of training, reinforcement learning, length of answers. Both bases took about the same training, 3.5e24 and 3.3e24 FLOP, so small was not cheap to make. "
-    f"The second part: R1 was trained on Nvidia's H800, for QwQ it is not published; others' chips can serve both (lesson 06). 10,000 users at once need {r1_big.n_chips} H800 for R1 and {qwq_big.n_chips} for QwQ by this estimate. Cheaper answers may mean fewer chips or more questions. "
+    value="the first part: a law held for models up to 13 times larger than the ladder's largest, within 1 to 9 % (lesson 02; up to 1.7 million parameters); what has to be thought through is which number counts: active parameters, tokens of training, reinforcement learning, length of answers. Both bases took about the same training, 3.5e24 and 3.3e24 FLOP, so small was not cheap to make. "
+    f"The second part: R1 was trained on Nvidia's H800, for QwQ it is not published; others' chips can serve both by lesson 06's estimate. 10,000 users at once need {r1_big.n_chips} H800 for R1 and {qwq_big.n_chips} for QwQ by this estimate. Cheaper answers may mean fewer chips or more questions. "
     "It would be settled by how many chips of whom are bought for how many answers, over years; no such series is public",
     verdict="cannot be told from public data",
     sources=("lessons 02, 03, 06", "this lesson's page"),
@@ -428,8 +431,8 @@ display(settle(
 # | what would have to be true | what there is |
 # |---|---|
 # | being first gives a lead that lasts | R1 came on 20 January 2025, QwQ-32B 45 days later; a first place on GAIA of March 2025 was one for a season (lesson 08) |
-# | users cannot change over easily | both models are published with their weights, and programs speak to either through the same protocol (lesson 08 did) |
-# | the comparison holds: in telecoms the first mover won | shares of the equipment market in 2020: Huawei 31 %, Nokia 15 %, Ericsson 15 %; outside China in 2021 Ericsson and Nokia about 20 % each, Huawei about 18 %. Huawei (founded in 1987) is far younger than Ericsson and Nokia (1876 and 1865; common knowledge, not looked up): a win of the first mover is one reading, of a fast follower another |
+# | users cannot change over easily | both models are published with their weights, and programs speak to either through the same protocol (lesson 08's endpoint is made for it; not tried) |
+# | the comparison holds: in telecoms the first mover won | shares of the equipment market in 2020: Huawei 31 %, Nokia 15 %, Ericsson 15 %; outside China in 2021 Ericsson and Nokia about 20 % each, Huawei about 18 %. Huawei's revenue, phones included, passed Ericsson's in the first half of 2012, 16.1 against 15.25 billion dollars: a win of the first mover is one reading, of a fast follower another |
 # | there is one race with one end | for 32 users and for 10,000 the winner is not the same model (section 4) |
 
 # %%
@@ -438,10 +441,10 @@ from datetime import date
 days_between = (date(2025, 3, 6) - date(2025, 1, 20)).days
 display(settle(
     18,
-    value=f"a forecast. Against a lasting lead: in contest mathematics R1's was {days_between} days. For it: brands, data of users and chips under rules are not in any benchmark. The precedent is read both ways: Huawei led telecoms equipment with 31 % of 2020's revenue and is younger than Nokia and Ericsson. "
+    value=f"a forecast. Against a lasting lead: in contest mathematics R1's was {days_between} days. For it: brands, data of users and chips under rules are not in any benchmark. The precedent is read both ways: Huawei led telecoms equipment with 31 % of 2020's revenue, and had passed Ericsson as late as 2012. "
     "It would be settled by market shares some years after the first movers are known",
     verdict="cannot be told from public data",
-    sources=("Dell'Oro Group for 2020, in telecomreview.com; for 2021 outside China, in oltnews.com", "dates of release: arXiv 2501.12948; Qwen's blog"),
+    sources=("Dell'Oro Group for 2020, in telecomreview.com; for 2021 outside China, in oltnews.com", "Light Reading, 24 July 2012, for Huawei and Ericsson", "dates of release: arXiv 2501.12948; Qwen's blog"),
 ))  # fmt: skip
 display(settle(
     19,
@@ -471,7 +474,7 @@ doubted = next((row for row in whole.rows if row.id == str(my_doubt)), None)
 print(f"the row that you doubted most: {my_doubt}", "" if doubted is None else f"({doubted.claim}): {doubted.verdict}")
 
 # %% [markdown]
-# Most of what the story said is neither right nor wrong. It is right in a sense that has to be named: of capacity, of rent, on thirty problems, by its makers. That is the most frequent verdict, and probably the most useful thing to take along.
+# Most of the story is right in a sense that has to be named: of capacity, of rent, on thirty problems, by its makers. No claim failed whole; parts did, or found no source here: 75 % by 2030 (row 13), seven years (14), 'rivals the best' (6). "With a qualification" is the most frequent verdict, and probably the most useful thing to take along.
 
 # %%
 display(whole)
@@ -484,12 +487,13 @@ display(whole)
 # %%
 rows = [
     ["09", "answers' lengths, 14,500 and 12,000", "published; R1's self-reported", "two testers, one test, rounded", "both on the same problems"],
-    ["06, 09", "speed and cost of serving", "computed", "one witness: -10 % hidden, -44 % in the open", "a measured service of either model"],
+    ["06, 09", "speed and cost of serving", "computed", "one witness: -10 to -11 % hidden, -44 to -47 % in the open", "a measured service of either model"],
     ["06, 09", "sending hidden or not", "assumed", "moves R1 by a third", "the same"],
     ["06, 09", "2 dollars an hour for every chip", "assumed, DeepSeek's figure", "one price for unlike chips", "an invoice"],
     ["05, 09", "AIME 2024: 79.5 and 79.8", "self-reported", "30 problems; NVIDIA finds 78.1 and 79.1", "who solved which"],
     ["09", "GPQA-Diamond: 63.7 and 71.5", "published, self-reported", "two testers", "one tester for both"],
-    ["03", "experts help facts and not paths", "recorded", "80,000 to 340,000 parameters", "the same contest, larger"],
+    ["02", "law from 16 runs", "recorded", "1 % here, up to 9 % with another seed", "a larger ladder"],
+    ["03", "experts help by far on facts, by five to six points on paths", "recorded", "80,000 to 340,000 parameters", "the same contest, larger"],
     ["05", "RL, distillation, recipes", "recorded", "224,000 parameters, one task", "the makers' own ablations"],
     ["06", "what 4 bits cost", "measured in the lesson", "135 million parameters, 115 tokens", "both models in 4 bits on one test"],
     ["07", "thresholds of the rules", "published", "through compilations, not the law's text", "eCFR"],
@@ -499,7 +503,7 @@ rows = [
 print(text_table(["lesson", "number", "kind", "why it is weak", "what would settle it"], rows))
 
 # %% [markdown]
-# **What would change the verdict.** For the firm: nothing on this list does, except more users. For the service of 10,000: a length ratio above the line of section 4. For home: a card that is there anyway, or not. For row 2: one tester who gives both models a few hundred problems of knowledge and of code, and publishes who solved which.
+# **What would change the verdict.** For the firm: nothing on this list does; more users would. For the service of 10,000: a length ratio above the line of section 4. For home: a card that is there anyway, or not. For row 2: one tester who gives both models a few hundred problems of knowledge and of code, and publishes who solved which.
 #
 # ## 10 · What you have shown
 
@@ -543,16 +547,26 @@ if not session.quick:
 # | cooling, 1.58 | Uptime Institute's survey of 2023, as quoted by upsite.com | secondary |
 # | market, plan and industry | in the ledger's rows | press and studies |
 #
+# ### How could it?
+#
+# How can 32 billion parameters come level with 671? What you saw: as much training arithmetic as V3 (lessons 02 and 07: 1.06 to 1.08 times), nearly as many parameters at work on a token (03: 32.8 against 37.6 billion), reinforcement learning that sharpens what the base can do (05), and long answers (04). What R1 has more of is room for facts (03; GPQA). That it was these is a reading, not an experiment.
+#
 # ### Your verdict
 #
-# This course's own sentence would be: *in contest mathematics QwQ-32B has come level with DeepSeek-R1; in knowledge probably not; and whether it is the cheaper way to a right answer depends on how many ask.* You need not agree. Exercise set 09 (`racecourse start 09_verdict`) is the capstone: four computed exercises, and one page in
+# Write your own sentence before you read ours: level in what, and for whom?
+
+# %%
+my_sentence = None
+
+# %% [markdown]
+# This course's own sentence would be: *in contest mathematics QwQ-32B has come level with DeepSeek-R1; in knowledge perhaps not; and whether it is the cheaper way to a right answer depends on how many ask.* You need not agree. Exercise set 09 (`racecourse start 09_verdict`) is the capstone: four computed exercises, and one page in
 # words for a reader of your choice, with your numbers, their sources, how sure you are, and the strongest case for the other side.
 #
 # ### Where to go on
 #
 # You began with a chat and a news story. You have since built the architecture of one of its models, counted the other, fitted a law, trained experts, taught a small model to think, measured a machine, classified chips, and let an agent finish a job after its notebook had died. From here:
 #
-# * **Measure what this page lacks.** Two hundred of your own problems, both models, tokens counted. Lesson 08's endpoint speaks to either. If you do it well, it is worth publishing.
+# * **Measure what this page lacks.** Two hundred of your own problems, both models, tokens counted. Lesson 08's endpoint is made for either. If you do it well, it is worth publishing.
 # * **Larger:** Karpathy's nanochat trains a chat model from nothing on one node; Raschka's *reasoning-from-scratch* does lesson 05 with a real model; Stanford's CS336 goes deeper into all of 01 to 06.
 # * **Better:** whatever was wrong or unclear here, tell the course. `CONTRIBUTING.md` says how a lesson is made.
 #

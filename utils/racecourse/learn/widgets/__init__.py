@@ -18,6 +18,7 @@ from racecourse.learn.widgets.roofline import roofline_explorer
 from racecourse.learn.widgets.routing import routing_explorer
 from racecourse.learn.widgets.sampling import sampling_explorer
 from racecourse.learn.widgets.training_bill import training_bill_explorer
+from racecourse.learn.widgets.verdict import verdict_explorer
 from racecourse.learn.widgets.wafer_map import wafer_map_explorer
 
 if TYPE_CHECKING:
@@ -35,4 +36,5 @@ WIDGETS: dict[str, Callable[[], Widget]] = {
     "chip_rules": chip_rules_explorer,
     "wafer_map": wafer_map_explorer,
     "training_bill": training_bill_explorer,
+    "verdict": verdict_explorer,
 }
