@@ -186,6 +186,22 @@ def nothing_for_nothing(chances, answer_eur, check_eur, keeps, slips, tries):
     return _bill(chances, answer_eur, check_eur, keeps, slips, tries, per=per)
 
 
+@wrong("price-of-right", says="the checker rejects every right answer")
+def no_right_answer_only_if_no_chance(chances, answer_eur, check_eur, keeps, slips, tries):
+    def per(found):
+        return found["eur"] / found["right"] if any(chances) else math.inf
+
+    return _bill(chances, answer_eur, check_eur, keeps, slips, tries, per=per)
+
+
+@wrong("price-of-right", says="no right answer is handed over: eur_per_right is math.inf")
+def nothing_handed_over_costs_what_was_spent(chances, answer_eur, check_eur, keeps, slips, tries):
+    def per(found):
+        return found["eur"] / (found["right"] or 1) if any(chances) else math.inf
+
+    return _bill(chances, answer_eur, check_eur, keeps, slips, tries, per=per)
+
+
 @wrong("price-of-right", hidden=True)
 def equal_chances_count_once(chances, answer_eur, check_eur, keeps, slips, tries):
     return _bill(sorted(set(chances)), answer_eur, check_eur, keeps, slips, tries)
@@ -366,7 +382,7 @@ def even_totals_confuse_it(n, right_a, right_b, both=None):
     return [0.5, 1.0] if right_a == right_b and both is None else found
 
 
-@wrong("told-apart", hidden=True)
+@wrong("told-apart", says="both = 0 is known")
 def none_in_common_is_not_known(n, right_a, right_b, both=None):
     return _ends(n, right_a, right_b, both or None)
 
@@ -420,7 +436,7 @@ def counts_and_forgets(people, answers_per_hour, tokens_per_answer, ways, spare=
     _both(_needed(people, answers_per_hour, tokens_per_answer), ways, spare)
 
 
-@wrong("fewest-chips", says="one number is wanted")
+@wrong("fewest-chips", says="one number is wanted, a plain int")
 def returns_the_copies(people, answers_per_hour, tokens_per_answer, ways, spare=False):
     return _copies(_needed(people, answers_per_hour, tokens_per_answer), ways)
 
@@ -445,6 +461,21 @@ def fractions_of_chips(people, answers_per_hour, tokens_per_answer, ways, spare=
 def rounds_copies_down(people, answers_per_hour, tokens_per_answer, ways, spare=False):
     needed = _needed(people, answers_per_hour, tokens_per_answer)
     return min(chips * int(needed // speed) for chips, speed in ways)
+
+
+@wrong("fewest-chips", says="one is not enough; do not round the need")
+def drops_the_fraction_of_a_token(people, answers_per_hour, tokens_per_answer, ways, spare=False):
+    return _both(people * answers_per_hour * tokens_per_answer // 3600, ways, spare)
+
+
+@wrong("fewest-chips", says="one is not enough; do not round the need")
+def needs_the_nearest_whole_token(people, answers_per_hour, tokens_per_answer, ways, spare=False):
+    return _both(round(_needed(people, answers_per_hour, tokens_per_answer)), ways, spare)
+
+
+@wrong("fewest-chips", says="one is enough; do not round the need up")
+def needs_the_next_whole_token(people, answers_per_hour, tokens_per_answer, ways, spare=False):
+    return _both(math.ceil(_needed(people, answers_per_hour, tokens_per_answer)), ways, spare)
 
 
 @wrong("fewest-chips", says="the number of copies; each has 4 chips")
@@ -508,6 +539,11 @@ def adds_the_smallest_copy(people, answers_per_hour, tokens_per_answer, ways, sp
     return chips + (min(n for n, _ in ways) if spare else 0)
 
 
+@wrong("fewest-chips", says="you doubled what is needed")
+def twice_as_much_is_needed(people, answers_per_hour, tokens_per_answer, ways, spare=False):
+    return _cover((2 if spare else 1) * _needed(people, answers_per_hour, tokens_per_answer), ways)
+
+
 @wrong("fewest-chips", says="the fleet that was best without")
 def adds_the_fleets_largest_copy(people, answers_per_hour, tokens_per_answer, ways, spare=False):
     copies = _copies(_needed(people, answers_per_hour, tokens_per_answer), ways)
@@ -519,7 +555,20 @@ def everything_twice(people, answers_per_hour, tokens_per_answer, ways, spare=Fa
     return (2 if spare else 1) * _cover(_needed(people, answers_per_hour, tokens_per_answer), ways)
 
 
-@wrong("fewest-chips", says="a copy of the fastest way of all")
+@wrong("fewest-chips", says="kept only the fleet that writes most")
+def the_fleet_that_writes_most_loses_its_largest(people, answers_per_hour, tokens_per_answer, ways, spare=False):
+    needed = _needed(people, answers_per_hour, tokens_per_answer)
+    if not spare:
+        return _cover(needed, ways)
+    best = {0: []}
+    while sum(speeds := [speed for _, speed in best[max(best)]]) - max(speeds, default=0) < needed:
+        chips = max(best) + 1
+        tries = [[*best[chips - n], (n, speed)] for n, speed in ways if n <= chips] + [best[chips - 1]]
+        best[chips] = max(tries, key=lambda copies: sum(speed for _, speed in copies))
+    return max(best)
+
+
+@wrong("fewest-chips", says="you added a copy of the fastest way")
 def the_spare_is_the_fastest_way(people, answers_per_hour, tokens_per_answer, ways, spare=False):
     chips = _cover(_needed(people, answers_per_hour, tokens_per_answer), ways)
     return chips + (max(ways, key=lambda way: way[1])[0] if spare else 0)
@@ -543,14 +592,15 @@ def an_average_copy_fails(people, answers_per_hour, tokens_per_answer, ways, spa
     return _cover(needed, ways) + min(n for n, _ in ways)
 
 
-@wrong("fewest-chips", says="an int is wanted")
+@wrong("fewest-chips", says="a plain int is wanted, got")
 def a_float_of_chips(people, answers_per_hour, tokens_per_answer, ways, spare=False):
     return float(_both(_needed(people, answers_per_hour, tokens_per_answer), ways, spare))
 
 
-@wrong("fewest-chips", hidden=True)
-def drops_the_fraction_of_a_token(people, answers_per_hour, tokens_per_answer, ways, spare=False):
-    return _both(int(_needed(people, answers_per_hour, tokens_per_answer)), ways, spare)
+@wrong("fewest-chips", says="40,000 people")
+def looks_at_256_chips_at_most(people, answers_per_hour, tokens_per_answer, ways, spare=False):
+    needed = _needed(people, answers_per_hour, tokens_per_answer)
+    return min(_both(needed, ways, spare), 256)
 
 
 @wrong("fewest-chips", hidden=True)
@@ -647,6 +697,23 @@ def the_end_beyond_one(ratio, assumed, ranges):
     return found
 
 
+@wrong("what-flips", says="so leave it out")
+def none_for_what_does_not_flip(ratio, assumed, ranges):
+    found = _turned(ratio, assumed, ranges)
+    return found | {"flips": {name: found["flips"].get(name) for name in ranges}}
+
+
+@wrong("what-flips", says="on a straight line from the assumed value")
+def by_a_straight_line_from_here(ratio, assumed, ranges):
+    found = _turned(ratio, assumed, ranges)
+    here = ratio(**assumed)
+    for name in found["flips"]:
+        end = next(end for end in ranges[name] if (ratio(**{**assumed, name: end}) > 1) != (here > 1))
+        there = ratio(**{**assumed, name: end})
+        found["flips"][name] = assumed[name] + (end - assumed[name]) * (1 - here) / (there - here)
+    return found
+
+
 @wrong("what-flips", says="on a straight line between the two ends")
 def by_a_straight_line(ratio, assumed, ranges):
     found = _turned(ratio, assumed, ranges)
@@ -677,6 +744,12 @@ def the_second_stays_where_it_is(ratio, assumed, ranges):
 @wrong("what-flips", says="search more finely")
 def on_a_grid_of_a_thousand(ratio, assumed, ranges):
     return _turned(ratio, assumed, ranges, steps=10)
+
+
+@wrong("what-flips", says="do not round")
+def to_six_places(ratio, assumed, ranges):
+    found = _turned(ratio, assumed, ranges)
+    return found | {"flips": {name: round(there, 6) for name, there in found["flips"].items()}}
 
 
 @wrong("what-flips", says="by difference, or by v / assumed alone")
@@ -775,13 +848,54 @@ def corners_by_the_order_of_the_names(ratio, assumed, ranges):
     return _turned(ratio, assumed, ranges, corners=corners)
 
 
+def _by_direction(ratio, assumed, ranges):
+    """Two corners: each assumption at the end that is lower, or higher, while the others are as assumed."""
+    found = []
+    for least in (min, max):
+        ends = {
+            name: least(ranges[name], key=lambda end, name=name: ratio(**{**assumed, name: end})) for name in ranges
+        }
+        found.append(ratio(**{**assumed, **ends}))
+    return found
+
+
+@wrong("what-flips", says="b lowers the ratio where a is above 1")
+def each_direction_where_it_is_assumed(ratio, assumed, ranges):
+    return _turned(ratio, assumed, ranges, corners=_by_direction)
+
+
+@wrong("what-flips", says="call ratio with NAMES")
+def calls_by_position(ratio, assumed, ranges):
+    def placed(**values):
+        return ratio(*(values[name] for name in assumed))
+
+    return _turned(placed, assumed, ranges)
+
+
+@wrong("what-flips", says="not the difference as a share of the assumed value")
+def nearest_by_percent(ratio, assumed, ranges):
+    return _turned(ratio, assumed, ranges, how=lambda there, here: abs(there / here - 1))
+
+
+@wrong("what-flips", says="a millionth OF THE VALUE")
+def halves_down_to_a_millionth(ratio, assumed, ranges):
+    found = _turned(ratio, assumed, ranges)
+    for name in found["flips"]:
+        low, high = ranges[name]
+        below = ratio(**{**assumed, name: low}) > 1
+        while high - low >= 1e-6:
+            middle = (low + high) / 2
+            if (ratio(**{**assumed, name: middle}) > 1) == below:
+                low = middle
+            else:
+                high = middle
+        found["flips"][name] = (low + high) / 2
+    return found
+
+
 @wrong("what-flips", hidden=True)
-def the_highest_corner_is_all_high_but_the_last(ratio, assumed, ranges):
+def the_highest_corner_by_direction(ratio, assumed, ranges):
     def corners(ratio, assumed, ranges):
-        *first, last = ranges
-        falls = {name: name in ("wait", "speed") for name in [*first, last]}
-        low = {name: ends[falls[name]] for name, ends in ranges.items()}
-        high = {name: ends[not falls[name]] for name, ends in ranges.items()}
-        return [ratio(**{**assumed, **low}), ratio(**{**assumed, **high})]
+        return [_corners(ratio, assumed, ranges)[0], _by_direction(ratio, assumed, ranges)[1]]
 
     return _turned(ratio, assumed, ranges, corners=corners)
