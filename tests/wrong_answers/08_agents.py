@@ -76,7 +76,7 @@ def raises_problems(text):
     return out
 
 
-@wrong("read-call", says="a plain call")
+@wrong("read-call", says="a plain call: expected")
 def arguments_left_out(text):
     out = read_call(text)  # noqa: F821
     return {"call": {"name": out["call"]["name"]}} if "call" in out else out
@@ -259,6 +259,56 @@ def a_number_is_a_name(text):
     return raw if "call" in raw and isinstance(raw["call"]["name"], int) else read_call(text)  # noqa: F821
 
 
+@wrong("read-call", says="a plain call came back as a problem")
+def a_point_stops_at_line_breaks(text):
+    """A regular expression without re.DOTALL."""
+    out = read_call(text)  # noqa: F821
+    inside = _behind(text).partition("<tool_call>")[2].partition("</tool_call>")[0]
+    return {"problem": "not closed"} if "call" in out and "\n" in inside else out
+
+
+@wrong("read-call", says="every rule ends in a return")
+def forgets_a_return(text):
+    out = read_call(text)  # noqa: F821
+    return None if out == {"problem": "broken JSON"} else out
+
+
+@wrong("read-call", says="the first rule that applies decides")
+def arguments_before_the_name(text):
+    out = read_call(text)  # noqa: F821
+    if out != {"problem": "no name"}:
+        return out
+    found = json.loads(_behind(text).partition("<tool_call>")[2].partition("</tool_call>")[0])
+    return out if isinstance(found.get("arguments", {}), (dict, str)) else {"problem": "no arguments"}
+
+
+@wrong("read-call", says='a third key, "id"')
+def all_keys_make_the_call(text):
+    out = read_call(text)  # noqa: F821
+    if "call" not in out:
+        return out
+    return {"call": json.loads(_behind(text).partition("<tool_call>")[2].partition("</tool_call>")[0]) | out["call"]}
+
+
+@wrong("read-call", hidden=True)
+def not_closed_before_several(text):
+    several = _behind(text).count("<tool_call>") > 1 and "</tool_call>" not in _behind(text).partition("<tool_call>")[2]
+    return {"problem": "not closed"} if several else read_call(text)  # noqa: F821
+
+
+@wrong("read-call", hidden=True)
+def nothing_between_the_tags_is_no_call(text):
+    inside = _behind(text).partition("<tool_call>")[2].partition("</tool_call>")[0]
+    out = read_call(text)  # noqa: F821
+    return {"problem": "no call"} if out == {"problem": "broken JSON"} and not inside.strip() else out
+
+
+@wrong("read-call", hidden=True)
+def names_are_stripped(text):
+    out = read_call(text)  # noqa: F821
+    return {"call": out["call"] | {"name": out["call"]["name"].strip()}} if "call" in out else out
+
+
 # --- 2 · arguments against a schema
 
 
@@ -296,7 +346,7 @@ def _check(schema, arguments, depth=99, index=str, nested_required=True, below=N
         elif "maximum" in schema and (above or (lambda a, b: a > b))(value, schema["maximum"]):
             problems[path] = f"above {schema['maximum']}"
         elif kind == "array" and items and level < depth:
-            for i, item in enumerate(value):
+            for i, item in enumerate(value if "items" in schema else []):
                 look(item, schema["items"], path + index(f"[{i}]"), level + 1)
         elif kind == "object" and level < depth:
             properties = schema.get("properties", {})
@@ -530,13 +580,13 @@ def opens_three_levels(schema, arguments):
     return _check(schema, arguments, depth=3)
 
 
-@wrong("check-arguments", hidden=True)
+@wrong("check-arguments", says="the place is page.top")
 def objects_stand_in_lists_only(schema, arguments):
     """A point is set after an index alone."""
     return {re.sub(r"(?<=\w)\.(?=\w)", "", path): said for path, said in _check(schema, arguments).items()}
 
 
-@wrong("check-arguments", hidden=True)
+@wrong("check-arguments", says="limits are for every number")
 def limits_are_for_integers(schema, arguments):
     return _check(
         schema,
@@ -544,6 +594,88 @@ def limits_are_for_integers(schema, arguments):
         below=lambda a, b: isinstance(a, int) and a < b,
         above=lambda a, b: isinstance(a, int) and a > b,
     )
+
+
+def _each(schema):
+    """All schemas in a schema, itself too."""
+    yield schema
+    for part in [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]:
+        yield from _each(part)
+
+
+@wrong("check-arguments", says="raised KeyError ('items') for {'list': [1, 'up']}; a schema need not have this key")
+def needs_items(schema, arguments):
+    for name, part in schema["properties"].items():
+        if part["type"] == "array" and name in arguments:
+            part["items"]
+    return _check(schema, arguments)
+
+
+@wrong("check-arguments", says="raised KeyError ('required')")
+def needs_required(schema, arguments):
+    assert isinstance(schema["required"], list)
+    return _check(schema, arguments)
+
+
+@wrong("check-arguments", says="takes any items")
+def without_items_none_fits(schema, arguments):
+    out = _check(schema, arguments)
+    for name, part in schema["properties"].items():
+        if part["type"] == "array" and "items" not in part and arguments.get(name):
+            out[f"{name}[0]"] = "unknown"
+    return out
+
+
+@wrong("check-arguments", says="a limit of 0 is a limit")
+def a_limit_of_0_is_none(schema, arguments):
+    return _check(schema, arguments, below=lambda a, b: bool(b) and a < b, above=lambda a, b: bool(b) and a > b)
+
+
+@wrong("check-arguments", says="an enum may have numbers")
+def enums_are_for_texts(schema, arguments):
+    out = _check(schema, arguments)
+    texts = {f"not one of {', '.join(part['enum'])}" for part in _each(schema)
+             if "enum" in part and part["type"] == "string"}  # fmt: skip
+    return {path: said for path, said in out.items() if "not one of" not in said or said in texts}
+
+
+@wrong("check-arguments", says="the enum comes first")
+def limits_before_the_enum(schema, arguments):
+    out = _check(schema, arguments)
+    for name, part in schema["properties"].items():
+        if "enum" in part and "minimum" in part and name in out and arguments[name] < part["minimum"]:
+            out[name] = f"below {part['minimum']}"
+    return out
+
+
+@wrong("check-arguments", says="your function raised TypeError (sequence item 0")
+def joins_the_enum_as_it_is(schema, arguments):
+    out = _check(schema, arguments)
+    for name, part in schema["properties"].items():
+        if "enum" in part and out.get(name, "").startswith("not one of"):
+            out[name] = "not one of " + ", ".join(part["enum"])
+    return out
+
+
+@wrong("check-arguments", says="lists in a list")
+def lists_in_lists_have_one_index(schema, arguments):
+    return {re.sub(r"\[\d+\](?=\[)", "", path): said for path, said in _check(schema, arguments).items()}
+
+
+@wrong("check-arguments", hidden=True)
+def none_is_missing_inside(schema, arguments):
+    def without(value, deep=True):
+        if isinstance(value, dict):
+            return {name: without(item) for name, item in value.items() if item is not None or not deep}
+        return [without(item) for item in value] if isinstance(value, list) else value
+
+    return _check(schema, without(arguments, deep=False))
+
+
+@wrong("check-arguments", hidden=True)
+def without_properties_every_name_is_allowed(schema, arguments):
+    free = any(part["type"] == "object" and "properties" not in part for part in _each(schema))
+    return {path: said for path, said in _check(schema, arguments).items() if said != "unknown" or not free}
 
 
 # --- 3 · a loop that ends in every case
@@ -856,17 +988,17 @@ def failed_calls_do_not_count(propose, tools, question, **most):
     )  # fmt: skip
 
 
-@wrong("run-until", hidden=True)
+@wrong("run-until", says="the first rule that holds is 'steps'")
 def a_loop_before_the_steps(propose, tools, question, **most):
-    return _run(propose, tools, question, **most, order=("loop", "steps", "tokens"))
+    return _run(propose, tools, question, **most, order=("tokens", "loop", "steps"))
 
 
-@wrong("run-until", hidden=True)
+@wrong("run-until", says="the first rule that holds gives the name")
 def steps_before_tokens(propose, tools, question, **most):
     return _run(propose, tools, question, **most, order=("steps", "tokens", "loop"))
 
 
-@wrong("run-until", hidden=True)
+@wrong("run-until", says="the order of the dict is fail, add")
 def tools_in_the_order_of_the_alphabet(propose, tools, question, **most):
     return _run(propose, dict(sorted(tools.items())), question, **most)
 
@@ -874,6 +1006,107 @@ def tools_in_the_order_of_the_alphabet(propose, tools, question, **most):
 @wrong("run-until", hidden=True)
 def catches_some_errors(propose, tools, question, **most):
     return _run(propose, tools, question, **most, catches=(ValueError, TypeError, KeyError))
+
+
+@wrong("run-until", says="a proposal with an answer has no 'tool'")
+def reads_the_tool_first(propose, tools, question, **most):
+    def ask(question, steps):
+        proposal = propose(question, steps)
+        proposal["tool"]
+        return proposal
+
+    return _run(propose, tools, question, **most, ask=ask)
+
+
+@wrong("run-until", says="a proposal of a call has no 'answer'")
+def reads_the_answer_first(propose, tools, question, **most):
+    def ask(question, steps):
+        proposal = propose(question, steps)
+        proposal["answer"]
+        return proposal
+
+    return _run(propose, tools, question, **most, ask=ask)
+
+
+@wrong("run-until", says="your own code, no tool, raised KeyError ('ad')")
+def looks_unknown_tools_up(propose, tools, question, **most):
+    def ask(question, steps):
+        proposal = propose(question, steps)
+        if "tool" in proposal:
+            tools[proposal["tool"]]
+        return proposal
+
+    return _run(propose, tools, question, **most, ask=ask)
+
+
+@wrong("run-until", says="can hold no dict and no list")
+def calls_in_a_set(propose, tools, question, **most):
+    def same(call, proposed):
+        return [(name, frozenset(each.items())) for name, each in proposed].count((call[0], frozenset(call[1].items())))
+
+    return _run(propose, tools, question, **most, same=same)
+
+
+@wrong("run-until", says="the first call was not made")
+def the_last_step_is_for_the_answer(propose, tools, question, **most):
+    return _run(propose, tools, question, **most, steps_full=lambda n, most: n >= most - 1)
+
+
+@wrong("run-until", says="the text of that is '0'")
+def nothing_for_0(propose, tools, question, **most):
+    return _run(propose, tools, question, **most, as_text=lambda value: str(value or ""))
+
+
+@wrong("run-until", says="an empty text is an answer")
+def asks_for_the_answers_value(propose, tools, question, **most):
+    def ask(question, steps):
+        proposal = propose(question, steps)
+        return proposal if proposal.get("answer", "-") else propose(question, steps)
+
+    return _run(propose, tools, question, **most, ask=ask)
+
+
+@wrong("run-until", says="calls that end in an error are steps as well")
+def errors_are_not_counted(propose, tools, question, *, most_steps, most_tokens):
+    n_good = []
+
+    def shown(steps):
+        n_good[:] = [sum(not step["is_error"] for step in steps)]
+        return list(steps)
+
+    return _run(
+        propose, tools, question, most_steps=most_steps, most_tokens=most_tokens, shown=shown,
+        steps_full=lambda n, most: n_good[0] >= most,
+    )  # fmt: skip
+
+
+@wrong("run-until", says="a call of a tool that does not exist, three times")
+def unknown_tools_make_no_loop(propose, tools, question, **most):
+    return _run(propose, tools, question, **most, same=lambda call, proposed: proposed.count(call) * (call[0] in tools))
+
+
+@wrong("run-until", says="an argument that is a list, three times the same")
+def lists_make_no_loop(propose, tools, question, **most):
+    def same(call, proposed):
+        return 0 if any(isinstance(value, list) for value in call[1].values()) else proposed.count(call)
+
+    return _run(propose, tools, question, **most, same=same)
+
+
+@wrong("run-until", says="are two different calls")
+def compares_sorted_values(propose, tools, question, **most):
+    def form(call):
+        return call[0], sorted(map(str, call[1].values()))
+
+    return _run(propose, tools, question, **most, same=lambda call, proposed: [*map(form, proposed)].count(form(call)))
+
+
+@wrong("run-until", hidden=True)
+def without_steps_it_does_not_ask(propose, tools, question, *, most_steps, most_tokens):
+    return _run(
+        propose, tools, question, most_steps=most_steps, most_tokens=most_tokens,
+        first_call=lambda n, n_tokens: "steps" if most_steps == 0 else None,
+    )  # fmt: skip
 
 
 # --- 4 · a kinder score
@@ -1145,9 +1378,60 @@ def spaces_around_elements_stay(answer, truth, units):
     return _kind(answer, truth, units, spaces=False)
 
 
-@wrong("kind-score", hidden=True)
+@wrong("kind-score", says="a sign is - or +")
 def no_plus(answer, truth, units):
     return _kind(answer, truth, units, number=r"-?[0-9]+(\.[0-9]+)?")
+
+
+@wrong("kind-score", says="whatever letter follows them")
+def thousands_end_with_the_word(answer, truth, units):
+    return _kind(answer, truth, units, thousands=(r"(?<=[0-9]),(?=[0-9]{3}\b)",) * 2)
+
+
+@wrong("kind-score", says="in a text it goes as well")
+def spaces_in_texts_stay(answer, truth, units):
+    return _kind(answer, truth, units, keep=lambda letter: letter.isalnum() or letter == " ")
+
+
+@wrong("kind-score", says="ü is a letter")
+def letters_from_a_to_z(answer, truth, units):
+    return _kind(answer, truth, units, keep=lambda letter: letter.isascii() and letter.isalnum())
+
+
+@wrong("kind-score", hidden=True)
+def underscores_stay(answer, truth, units):
+    return _kind(answer, truth, units, keep=lambda letter: letter.isalnum() or letter == "_")
+
+
+@wrong("kind-score", hidden=True)
+def articles_go_first(answer, truth, units):
+    def elements(text):
+        return ";".join(re.sub(r"^\s*(the|a|an)\s+(?=[0-9])", "", part, flags=re.I) for part in text.split(";"))
+
+    return _kind(elements(answer), elements(truth), units)
+
+
+@wrong("kind-score", hidden=True)
+def a_unit_on_each_side(answer, truth, units):
+    def forms(element, units):
+        for unit in ["", *map(str.lower, units)]:
+            for other in ["", *map(str.lower, set(units) - {unit})]:
+                yield element.removeprefix(unit).removesuffix(other)
+
+    return _kind(answer, truth, units, strip_unit=forms)
+
+
+@wrong("kind-score", hidden=True)
+def six_digits(answer, truth, units):
+    return _kind(answer, truth, units, as_number=lambda text: round(float(text), 6))
+
+
+@wrong("kind-score", hidden=True)
+def empty_elements_go(answer, truth, units):
+    def same(ours, theirs):
+        return Counter(filter(lambda e: e != "", ours)) == Counter(filter(lambda e: e != "", theirs))
+
+    return _kind(answer, truth, units, same=same)
 
 
 # --- 5 · which runs were it?
@@ -1216,12 +1500,12 @@ def last_way_first(mean, spread, n, runs):
     return _ways(mean, spread, n, runs)[::-1]
 
 
-@wrong("possible-runs", says="two runs may have the same count, and a run may have 0 or 5")
+@wrong("possible-runs", says="[[1, 3, 4]] alone")
 def all_runs_differ_and_none_is_0_or_n(mean, spread, n, runs):
     return _ways(mean, spread, n, runs, counts=range(1, n), choose=combinations)
 
 
-@wrong("possible-runs", says="three runs, 53.3 % of 5: expected")
+@wrong("possible-runs", says="two runs may have the same count")
 def all_runs_differ(mean, spread, n, runs):
     return _ways(mean, spread, n, runs, choose=combinations)
 
@@ -1336,6 +1620,46 @@ def no_more_than_eight_questions(mean, spread, n, runs):
 @wrong("possible-runs", hidden=True)
 def no_more_than_three_runs(mean, spread, n, runs):
     return _ways(mean, spread, n, min(runs, 3))
+
+
+@wrong("possible-runs", says="range(5) ends at 4")
+def counts_below_n(mean, spread, n, runs):
+    return _ways(mean, spread, n, runs, counts=range(n)) if runs == 3 else _ways(mean, spread, n, runs)
+
+
+@wrong("possible-runs", says="three runs, 53.3 % of 5: expected")
+def counts_above_0(mean, spread, n, runs):
+    return _ways(mean, spread, n, runs, counts=range(1, n + 1))
+
+
+@wrong("possible-runs", says="do not round the scores first")
+def rounds_the_scores(mean, spread, n, runs):
+    def kept(way):
+        return list(way) if _prints(sum(round(100 * k / n, 2) for k in way) / runs, mean) else None
+
+    return [way for way in _ways(mean, spread, n, runs, kept=kept) if way]
+
+
+@wrong("possible-runs", says="mind the 1e-9")
+def nothing_for_what_a_computer_rounds(mean, spread, n, runs):
+    def prints(value, text):
+        return abs(value - float(text)) <= 0.5 * 10 ** -len(text.partition(".")[2])
+
+    return _ways(mean, spread, n, runs, prints=prints)
+
+
+@wrong("possible-runs", says="0 and 1 right answers in all can both be printed so")
+def one_total(mean, spread, n, runs):
+    total = round(float(mean) * n * runs / 100)
+    return [way for way in _ways(mean, spread, n, runs) if sum(way) == total]
+
+
+@wrong("possible-runs", says="not about the printed 53")
+def spread_about_the_printed_mean(mean, spread, n, runs):
+    def of(scores):
+        return (sum((score - float(mean)) ** 2 for score in scores) / (runs - 1)) ** 0.5
+
+    return _ways(mean, spread, n, runs, of=of)
 
 
 # --- 6 · a job from its log
@@ -1578,9 +1902,29 @@ def sorts_in_place(plan, events):
     return _replay(plan, events)
 
 
-@wrong("replay", hidden=True)
+@wrong("replay", says="has no process that could die")
 def dies_while_it_waits(plan, events):
-    return _replay(plan, events, moves=_with(("waiting", "died", "lost")) if len(events) != 7 else MOVES)
+    return _replay(plan, events, moves=_with(("waiting", "died", "lost")))
+
+
+@wrong("replay", says="a job that waits saves no step")
+def steps_while_it_waits(plan, events):
+    return _replay(plan, events, moves=_with(("waiting", "step", "waiting")))
+
+
+@wrong("replay", says="a job that waits cannot finish")
+def finishes_while_it_waits(plan, events):
+    return _replay(plan, events, moves=_with(("waiting", "finished", "done")))
+
+
+@wrong("replay", says="a lost job cannot be cancelled")
+def the_lost_are_cancelled(plan, events):
+    return _replay(plan, events, moves=_with(("lost", "cancelled", "cancelled")))
+
+
+@wrong("replay", hidden=True)
+def steps_after_cancelled(plan, events):
+    return _replay(plan, events, moves=_with(("cancelled", "step", "cancelled")))
 
 
 @wrong("replay", hidden=True)
@@ -1699,7 +2043,7 @@ def letters_and_digits_alone(question, steps, risky):
     return _outside(question, steps, risky, asked=whole, shown=whole)
 
 
-@wrong("from-outside", says="a value is text, not a pattern")
+@wrong("from-outside", says="finds no border between a space and a bracket")
 def with_word_boundaries(question, steps, risky):
     def bounded(value, text):
         return _stands(value, text, before=r"\b", behind=r"\b")
@@ -1788,7 +2132,7 @@ def looks_at_two_steps(question, steps, risky):
     return _outside(question, steps, risky, window=lambda i, n: range(max(i - 2, 0), i))
 
 
-@wrong("from-outside", hidden=True)
+@wrong("from-outside", says="stands as a whole further on")
 def only_the_first_place_is_tried(question, steps, risky):
     """The first place where the value stands decides, whole or not."""
 
@@ -1800,3 +2144,52 @@ def only_the_first_place_is_tried(question, steps, risky):
         )
 
     return _outside(question, steps, risky, asked=first, shown=first)
+
+
+@wrong("from-outside", says="'from' is counted from 0, too")
+def from_counted_from_1(question, steps, risky):
+    return [row | {"from": row["from"] + 1} for row in _outside(question, steps, risky)]
+
+
+@wrong("from-outside", says="was made all the same")
+def leaves_out_failed_calls(question, steps, risky):
+    return [row for row in _outside(question, steps, risky) if not steps[row["step"]]["is_error"]]
+
+
+@wrong("from-outside", hidden=True)
+def what_risky_tools_show_does_not_count(question, steps, risky):
+    out = _outside(question, [step | {"is_error": step["is_error"] or step["tool"] in risky} for step in steps], risky)
+    return out
+
+
+@wrong("from-outside", hidden=True)
+def stops_at_an_error(question, steps, risky):
+    out = _outside(question, steps, risky, errors=True)
+    return [row for row in out if not steps[row["from"]]["is_error"]]
+
+
+@wrong("from-outside", hidden=True)
+def each_name_once(question, steps, risky):
+    found = {}
+    for row in _outside(question, steps, risky):
+        found.setdefault(row["argument"], row)
+    return list(found.values())
+
+
+@wrong("from-outside", hidden=True)
+def what_the_model_wrote_before_is_its_own(question, steps, risky):
+    def new(row):
+        value = steps[row["step"]]["arguments"][row["argument"]]
+        return not any(value in step["arguments"].values() for step in steps[: row["step"]])
+
+    return [row for row in _outside(question, steps, risky) if new(row)]
+
+
+@wrong("from-outside", hidden=True)
+def words_from_a_to_z(question, steps, risky):
+    def whole(value, text):
+        return _stands(value, text.lower(), before="(?<![a-z0-9_])", behind="(?![a-z0-9_])", flags=0) or _stands(
+            str(value).lower(), text.lower(), before="(?<![a-z0-9_])", behind="(?![a-z0-9_])", flags=0
+        )
+
+    return _outside(question, steps, risky, asked=whole, shown=whole)
