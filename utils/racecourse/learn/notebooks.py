@@ -193,7 +193,7 @@ def settled_before(root: Path) -> str:
 
 
 def settled(root: Path) -> str:
-    """The rows of the claims ledger as the built lessons' outputs show them, lesson 09 left out: it shows them itself."""
+    """The rows of the claims ledger as the lessons' outputs show them, without lesson 09's: it shows them itself."""
     from racecourse.learn.ledger import as_record, evidence_of
 
     pieces = []
