@@ -2,7 +2,7 @@
 # # 06 · What the machine allows: bandwidth, memory, and many chips
 #
 # **By the end you will have shown that** three numbers for each batch size, measured on your own machine with small models, predict the speed of models that were not used to find
-# them, with a median error of about a tenth, while the usual calculation, bytes over bandwidth, is too fast every time, often two to four times. You will also know what fewer
+# them, with a median error of about a tenth, while the usual calculation, bytes over bandwidth, is too fast every time, mostly by two times and more. You will also know what fewer
 # bits per weight buy, what several processes have to tell each other, and on how many chips QwQ-32B and DeepSeek-R1
 # can be served, at which speed and price.
 #
