@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from conftest import trl_loss
-from racecourse.grading.integrity import python_of
 from racecourse.reasoning.grpo import kl_k1, kl_k3
 from wrong_answers import Assignment
 
@@ -23,14 +22,6 @@ def found() -> Assignment:
 
 def answer(name: str) -> Any:
     return found().namespace[name]
-
-
-def printed(cell_id: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """What a cell prints after the set's own solutions."""
-    source = next(cell.source for cell in found().solution.cells if cell.id == cell_id)
-    capsys.readouterr()
-    exec(compile(python_of(source), cell_id, "exec"), dict(found().namespace))
-    return capsys.readouterr().out
 
 
 def test_the_title_says_the_sum_of_the_printed_minutes() -> None:
@@ -141,11 +132,11 @@ def test_the_slope_is_a_straight_line() -> None:
         assert reward(text, "1", n, 100, 40, 0.0) - 1 == pytest.approx(expected)
 
 
-def test_four_of_five_verifiers_have_a_hole_and_all_pay_an_honest_answer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_four_of_five_verifiers_have_a_hole_and_all_pay_an_honest_answer() -> None:
     verifiers = answer("VERIFIERS")
     for verifier in verifiers.values():
         assert all(verifier(f"3+4=7 #{digit}", str(digit)) == 1.0 for digit in range(10))
-    lines = printed("holes-learn", capsys)
+    lines = found().printed("holes-learn")
     said = {name: next(line for line in lines.splitlines() if line.startswith(name)) for name in verifiers}
     assert said["strict"].endswith("no hole found")
     assert said["anywhere"].split(maxsplit=1)[1] == (
@@ -196,7 +187,7 @@ def test_one_adapter_is_two_linear_layers_beside_a_frozen_one() -> None:
         assert torch.linalg.matrix_rank(layer.merged(k) - frozen.weight, atol=1e-4) == r
 
 
-def test_what_an_adapter_of_qwq_counts_is_what_transformers_layers_have(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_an_adapter_of_qwq_counts_is_what_transformers_layers_have() -> None:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     config = Qwen2Config(
@@ -207,15 +198,15 @@ def test_what_an_adapter_of_qwq_counts_is_what_transformers_layers_have(capsys: 
         model = Qwen2ForCausalLM(config)
     linear = [m for name, m in model.named_modules() if isinstance(m, nn.Linear) and name.startswith("model.layers")]
     n_trained = sum(16 * (m.in_features + m.out_features) for m in linear)
-    said = printed("lora-learn", capsys)
+    said = found().printed("lora-learn")
     assert f"trained: {n_trained:,} of {sum(p.numel() for p in model.parameters()):,} parameters" in said
 
 
-def test_guesses_are_answered_by_the_cells_that_earn_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "G =  8: 1.143 times, G / (G - 1) = 1.143" in printed("leave-one-out-learn", capsys)
-    nats = [float(n) for n in re.findall(r": ([\d.]+) nats", printed("exact-kl-learn", capsys))]
+def test_guesses_are_answered_by_the_cells_that_earn_nothing() -> None:
+    assert "G =  8: 1.143 times, G / (G - 1) = 1.143" in found().printed("leave-one-out-learn")
+    nats = [float(n) for n in re.findall(r": ([\d.]+) nats", found().printed("exact-kl-learn"))]
     assert nats[1:] == sorted(nats[1:]) and nats[-1] < nats[0]
-    paid = [float(line.split()[-1]) for line in printed("shaped-reward-learn", capsys).splitlines()]
+    paid = [float(line.split()[-1]) for line in found().printed("shaped-reward-learn").splitlines()]
     assert paid == [1.3, 1.0, 0.0, -0.7, -2.0]
 
 

@@ -36,17 +36,6 @@ def answer(name: str) -> Any:
     return found().namespace[name]
 
 
-def source_of(cell_id: str) -> str:
-    return next(cell.source for cell in found().solution.cells if cell.id == cell_id)
-
-
-def printed(cell_id: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """What a cell prints after the set's own solutions."""
-    capsys.readouterr()
-    exec(compile(python_of(source_of(cell_id)), cell_id, "exec"), dict(found().namespace))
-    return capsys.readouterr().out
-
-
 def earns_everything(grade_id: str, other: Any) -> None:
     """Another right answer, made in another way, is not turned away."""
     exercise = found().exercise(grade_id)
@@ -59,7 +48,7 @@ def test_the_title_says_the_sum_of_the_printed_minutes() -> None:
     cells = found().solution.cells
     minutes = [int(n) for cell in cells for n in re.findall(r"^## .* · (\d+) minutes", cell.source, re.M)]
     assert len(minutes) == 8
-    assert f"times sum to {sum(minutes)} minutes" in source_of("hw-title")
+    assert f"times sum to {sum(minutes)} minutes" in found().source_of("hw-title")
 
 
 # ---- 1
@@ -162,10 +151,8 @@ def test_another_way_to_the_longest_context() -> None:
 
 
 @pytest.mark.parametrize(("name", "line"), [(QWQ, "QwQ-32B"), (V3, "DeepSeek-V3")])
-def test_the_designs_have_the_packages_bytes_per_token(
-    name: str, line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = printed("longest-context-learn", capsys)
+def test_the_designs_have_the_packages_bytes_per_token(name: str, line: str) -> None:
+    out = found().printed("longest-context-learn")
     said = int(re.search(rf"{line}.*?([\d,]+) tokens each", out)[1].replace(",", ""))
     per_token = kv_bytes_per_token(ModelConfig.from_hf(PUBLISHED[name]))
     assert said == answer("ROOM_GB") * 10**9 // (answer("CONVERSATIONS") * per_token)
@@ -178,7 +165,7 @@ def test_gpt_oss_has_the_layers_of_transformers_default(capsys: pytest.CaptureFi
     heads = {"H": hf.num_attention_heads, "K": hf.num_key_value_heads, "C": hf.head_dim}
     expected = [heads | {"window": hf.sliding_window if "sliding" in kind else None} for kind in hf.layer_types]
     namespace = dict(found().namespace)
-    exec(compile(python_of(source_of("longest-context-learn")), "learn", "exec"), namespace)
+    exec(compile(python_of(found().source_of("longest-context-learn")), "learn", "exec"), namespace)
     assert namespace["gpt_oss"] == expected
     with_windows, without = [int(n.replace(",", "")) for n in re.findall(r"([\d,]+) tokens", capsys.readouterr().out)][
         -2:
@@ -258,8 +245,8 @@ def test_the_closed_form_earns_everything() -> None:
     earns_everything("writing-pipeline", by_closed_form)
 
 
-def test_guesses_about_the_pipeline_are_answered(capsys: pytest.CaptureFixture[str]) -> None:
-    even = printed("writing-pipeline-learn", capsys).split("uneven")[0]
+def test_guesses_about_the_pipeline_are_answered() -> None:
+    even = found().printed("writing-pipeline-learn").split("uneven")[0]
     waits = [float(n) for n in re.findall(r"waits +([\d.]+) ms", even)]
     idle = [int(n) for n in re.findall(r"first chip idles +(\d+)%", even)]
     assert waits[0] == waits[1] == waits[2] == 19.6 and waits[3] == 39.1
@@ -325,8 +312,8 @@ def test_the_referee_whistles(message: tuple, says: str) -> None:
         answer("play")([[message]], torch.zeros(2, 2))
 
 
-def test_rounds_decide_for_one_token_and_bytes_for_gradients(capsys: pytest.CaptureFixture[str]) -> None:
-    token, gradients = printed("butterfly-learn", capsys).split("gradients")
+def test_rounds_decide_for_one_token_and_bytes_for_gradients() -> None:
+    token, gradients = found().printed("butterfly-learn").split("gradients")
     waits = {"token": token, "gradients": gradients}
     total = {}
     for what, text in waits.items():
@@ -352,22 +339,22 @@ def test_flop_per_token_are_the_packages_count() -> None:
     assert round(count_parameters(config).input_embedding / 1e9, 1) == 0.9
 
 
-def test_mfu_is_the_packages_and_the_published_run_is_rebuilt(capsys: pytest.CaptureFixture[str]) -> None:
+def test_mfu_is_the_packages_and_the_published_run_is_rebuilt() -> None:
     run = answer("V3_RUN")
     out = answer("utilisation")(run | {"H": 0})
     flops = 6 * run["n_active"] * run["n_tokens"]
     assert out["tflops"] == pytest.approx(achieved_tflops(flops=flops, gpu_hours=run["gpu_hours"]))
     mfu = model_flops_utilisation(flops=flops, gpu_hours=run["gpu_hours"], peak_tflops=run["peak_tflops"])
     assert out["mfu"] == pytest.approx(mfu) and out["hfu"] == out["mfu"]
-    said = printed("utilisation-learn", capsys)
+    said = found().printed("utilisation-learn")
     for number in ("222.0 GFLOP/token, 343 TFLOP/s, MFU 34.6%", "250.3 GFLOP/token", "MFU 39.1%", "54.2 days"):
         assert number in said  # DeepSeek: 250 GFLOP per token; 54.2 days are 2.664 million hours on 2,048 chips
 
 
-def test_full_recomputation_is_four_thirds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_recomputation_is_four_thirds() -> None:
     out = answer("utilisation")(answer("V3_RUN") | {"recompute": "full"})
     assert out["hfu"] / out["mfu"] == pytest.approx(4 / 3)
-    said = [float(n) for n in re.findall(r"HFU / MFU = ([\d.]+)", printed("utilisation-learn", capsys))]
+    said = [float(n) for n in re.findall(r"HFU / MFU = ([\d.]+)", found().printed("utilisation-learn"))]
     assert said[0] == 1.333 and 1 < said[1] < said[2] < said[3] < 1.334  # the guess: 4 / 3, and towards 4 / 3
 
 
@@ -415,7 +402,7 @@ def test_each_of_the_five_mendings_is_needed() -> None:
         ('run["users"] * weights_and_cache', "weights_and_cache"),
         ("2**30", "1e9"),
     ]
-    given = source_of("bandwidth-bugs-given")
+    given = found().source_of("bandwidth-bugs-given")
     for here, there in (
         ("zip(starts_s, arrivals_s, strict=True)", "zip(starts_s, arrivals_s[-len(starts_s) :], strict=True)"),
         ('+ (run["prompt"]', '+ caches * (run["prompt"]'),  # so that the users can move from the sum to the cache
@@ -435,27 +422,27 @@ def test_each_of_the_five_mendings_is_needed() -> None:
         assert [bool(outcome.error) for outcome in outcomes] == [left_out is not None] * 2
 
 
-def test_the_colleague_claims_more_than_the_data_sheet(capsys: pytest.CaptureFixture[str]) -> None:
-    shares = [int(n) for n in re.findall(r"(\d+)% of", printed("bandwidth-bugs-learn", capsys))]
+def test_the_colleague_claims_more_than_the_data_sheet() -> None:
+    shares = [int(n) for n in re.findall(r"(\d+)% of", found().printed("bandwidth-bugs-learn"))]
     assert shares[0] > 100 > shares[1]
     config = ModelConfig.from_hf(PUBLISHED[QWQ])
     n = count_parameters(config)
     for number in (n.total, n.input_embedding, kv_bytes_per_token(config)):
-        assert f"{number:_}" in source_of("bandwidth-bugs-learn")
+        assert f"{number:_}" in found().source_of("bandwidth-bugs-learn")
 
 
 # ---- 8 and the whole
 
 
-def test_the_model_answer_has_its_numbers_right(capsys: pytest.CaptureFixture[str]) -> None:
-    said = source_of("hw-question").split("===")[0]
+def test_the_model_answer_has_its_numbers_right() -> None:
+    said = found().source_of("hw-question").split("===")[0]
     data = {name: (rate / speed, 1000 / speed) for name, (speed, rate) in answer("GPT_FAST").items()}
     for short, n_bytes, seconds in (("int8", "1.94", "1.48"), ("int4", "3.04", "1.88")):
         assert f"{data['bf16'][0] / data[short][0]:.2f}" == n_bytes and n_bytes in said
         assert f"{data['bf16'][1] / data[short][1]:.2f}" == seconds and seconds in said
     slope, rest_ms = np.polyfit(*zip(*data.values(), strict=True), 1)
     assert 1000 / slope == pytest.approx(2000, rel=0.02) and rest_ms == pytest.approx(2.9, abs=0.07)
-    assert "9.53 to 6.43 ms" in said and "9.53 ms" in printed("hw-numbers", capsys)
+    assert "9.53 to 6.43 ms" in said and "9.53 ms" in found().printed("hw-numbers")
 
 
 def test_other_parameters_change_no_points() -> None:

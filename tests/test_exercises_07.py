@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from racecourse.grading.integrity import is_test, python_of
+from racecourse.grading.integrity import is_test
 from racecourse.hardware import (
     RULES,
     Chip,
@@ -38,22 +38,11 @@ def answer(name: str) -> Any:
     return found().namespace[name]
 
 
-def source_of(cell_id: str) -> str:
-    return next(cell.source for cell in found().solution.cells if cell.id == cell_id)
-
-
-def printed(cell_id: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines that a cell prints after the set's own solutions."""
-    capsys.readouterr()
-    exec(compile(python_of(source_of(cell_id)), cell_id, "exec"), dict(found().namespace))
-    return capsys.readouterr().out.splitlines()
-
-
 def test_the_title_says_the_sum_of_the_printed_minutes() -> None:
     cells = found().solution.cells
     minutes = [int(n) for cell in cells for n in re.findall(r"^## .* · (\d+) minutes", cell.source, re.M)]
     assert len(minutes) == 8
-    assert f"times sum to {sum(minutes)} minutes" in source_of("chips-title")
+    assert f"times sum to {sum(minutes)} minutes" in found().source_of("chips-title")
 
 
 # --- rules
@@ -125,7 +114,7 @@ def test_the_first_tpp_falls_with_the_area_for_the_example_and_never_for_the_rul
     """And above its first TPP the rule of 2023 has no hole: each paragraph begins where another still holds."""
     rule, sizes = answer("RULE_2023"), range(20, 5000)
     rooms = [answer("first_caught")(mm2, rule)["tpp"] for mm2 in sizes]
-    assert rooms == sorted(rooms) and "20 to 4,999" in source_of("first-caught-learn-text")
+    assert rooms == sorted(rooms) and "20 to 4,999" in found().source_of("first-caught-learn-text")
     for mm2, room in zip(sizes, rooms, strict=True):
         reach = room
         for begin, end in sorted(
@@ -275,7 +264,7 @@ def test_chips_joined_by_throws_of_dice_cost_and_take_as_much(tested: bool) -> N
     assert out["wafers"] == pytest.approx(made / working * 10_000 / 340, rel=0.02)
 
 
-def test_cutting_without_testing_gains_nothing_and_testing_gains_much(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cutting_without_testing_gains_nothing_and_testing_gains_much() -> None:
     whole, halves = ({"logic_mm2": 800, "n": n, "link_mm2": 0, "per_wafer": 100 * n} for n in (1, 2))
     rest = {
         "defects_per_cm2": 0.1, "alpha": 1e7, "wafer_usd": 8000, "test_usd": 0, "join_usd": 0, "join_yield": 1,
@@ -285,7 +274,7 @@ def test_cutting_without_testing_gains_nothing_and_testing_gains_much(capsys: py
     bills = [answer("chip_cost")(job)["usd"] for job in jobs]
     assert bills[0] == pytest.approx(bills[1]) == pytest.approx(bills[2], rel=1e-5)
     assert bills[3] / bills[0] == pytest.approx(math.sqrt(math.exp(-0.8)), rel=1e-5)
-    usd = [int(re.search(r"(\d+) dollars", line)[1]) for line in printed("small-dies-learn", capsys)]
+    usd = [int(re.search(r"(\d+) dollars", line)[1]) for line in found().printed("small-dies-learn").splitlines()]
     tested, untested = usd[::2], usd[1::2]
     assert tested == sorted(tested, reverse=True) and untested == sorted(untested)
     assert answer("ONE_LARGE_DIE")["per_wafer"] == int(dies_per_wafer(640))
@@ -327,36 +316,39 @@ def test_no_number_that_was_tried_lies_outside_the_range_and_some_come_near_its_
     assert out["low"] <= tried.min() < out["low"] * 1.01 and out["high"] * 0.99 < tried.max() <= out["high"]
 
 
-def test_claims_that_were_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_claims_that_were_printed() -> None:
     """By hand: 24.2 x 24.49 = 592.7; 475 / 87.1 = 5.455; 168e9 / 226.75 / 86,400 = 8,575; 516,096 / 70,272 = 7.344."""
-    verdicts = [line.split(": ")[-1] for line in printed("printed-learn", capsys)]
+    verdicts = [line.split(": ")[-1] for line in found().printed("printed-learn").splitlines()]
     assert verdicts == ["can be"] * 3 + ["NO", "can be", "NO"] + ["can be"] * 3 + ["NO"] * 3
 
 
 # --- the notebook
 
 
-def test_guesses_are_answered_by_the_cells_that_earn_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    tpp = [line.split()[-1] for line in printed("sheet-tpp-learn", capsys)]
+def test_guesses_are_answered_by_the_cells_that_earn_nothing() -> None:
+    tpp = [line.split()[-1] for line in found().printed("sheet-tpp-learn").splitlines()]
     assert tpp == ["15,832", "2,368", "12,800"]  # as the package has H100, H20 and 910C
-    cuts = printed("smallest-cut-learn", capsys)
+    cuts = found().printed("smallest-cut-learn").splitlines()
     assert "0 of 12 links, 5 of 108 units" in cuts[0] and "7 of 18 links, 0 of 132 units" in cuts[2]
     assert "A800: 4 of 12 links (33.3 %), H800: 10 of 18 (55.6 %)" in cuts[4]
     assert cuts[5:] == [
         "A800: the larger kind of cut, and 3 links more than needed",
         "H800: the smaller kind of cut, and 3 links more than needed",
     ]
-    lines = printed("first-caught-learn", capsys)[:8]
+    lines = found().printed("first-caught-learn").splitlines()[:8]
     rooms = [float(re.search(r"TPP of +([\d,.]+) on", line)[1].replace(",", "")) for line in lines]
     assert rooms == sorted(rooms) and len(set(rooms)) < len(rooms)
-    rows = printed("free-rows-learn", capsys)
+    rows = found().printed("free-rows-learn").splitlines()
     assert "grid 69, free rows 73" in rows[0] and 1 / 25 < 73 / 69 - 1 < 1 / 15
-    sold = [float(re.search(r"([\d.]+)% of the dies", line)[1]) for line in printed("dead-blocks-learn", capsys)]
+    sold = [
+        float(re.search(r"([\d.]+)% of the dies", line)[1])
+        for line in found().printed("dead-blocks-learn").splitlines()
+    ]
     assert sold[2] - sold[0] > 10 and 0 < sold[3] - sold[1] < 3  # clusters help much, then hardly
 
 
 def test_the_model_answer_has_its_numbers_right() -> None:
-    said = source_of("chips-question").split("===")[0]
+    said = found().source_of("chips-question").split("===")[0]
     a, b, c = answer("THREE_FACTORIES").values()
     assert f"{100 * a[0]:.0f} and {100 * b[0]:.0f} % of their dies" in said
     assert "one die in twenty" in said and round(1 / c[0]) == 20

@@ -17,7 +17,7 @@ from racecourse.agents.documents import offline_tasks
 from racecourse.agents.gaia import gaia_score, possible_counts
 from racecourse.agents.loop import Agent, Budget, Proposal
 from racecourse.agents.tools import schema_of, standard_tools
-from racecourse.grading.integrity import grade_id_of, is_test, python_of
+from racecourse.grading.integrity import grade_id_of, is_test
 from wrong_answers import Assignment, Exercise, run_test
 
 
@@ -30,22 +30,11 @@ def answer(name: str) -> Any:
     return found().namespace[name]
 
 
-def source_of(cell_id: str) -> str:
-    return next(cell.source for cell in found().solution.cells if cell.id == cell_id)
-
-
-def printed(cell_id: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines that a cell prints after the set's own solutions."""
-    capsys.readouterr()
-    exec(compile(python_of(source_of(cell_id)), cell_id, "exec"), dict(found().namespace))
-    return capsys.readouterr().out.splitlines()
-
-
 def test_the_title_says_the_sum_of_the_printed_minutes() -> None:
     cells = found().solution.cells
     minutes = [int(n) for cell in cells for n in re.findall(r"^## .* · (\d+) minutes", cell.source, re.M)]
     assert len(minutes) == 8
-    assert f"times sum to {sum(minutes)} minutes" in source_of("agents-title")
+    assert f"times sum to {sum(minutes)} minutes" in found().source_of("agents-title")
 
 
 # --- calls and arguments
@@ -288,26 +277,26 @@ def test_words_are_found_where_a_list_of_words_has_them() -> None:
 # --- what the set says
 
 
-def test_guesses_are_answered_by_the_cells_that_earn_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed("read-call-learn", capsys)[-1] == "2 of 6 make a call"
-    assert printed("check-arguments-learn", capsys)[0] == "isinstance(True, int): True"
-    loops = printed("run-until-learn", capsys)
+def test_guesses_are_answered_by_the_cells_that_earn_nothing() -> None:
+    assert found().printed("read-call-learn").splitlines()[-1] == "2 of 6 make a call"
+    assert found().printed("check-arguments-learn").splitlines()[0] == "isinstance(True, int): True"
+    loops = found().printed("run-until-learn").splitlines()
     assert "2 steps, 36 tokens, ended by 'loop'" in loops[0]  # three proposals of 12
     assert "6 steps, 84 tokens, ended by 'steps'" in loops[1]  # seven of them
-    rows = printed("kind-score-learn", capsys)
+    rows = found().printed("kind-score-learn").splitlines()
     strict = sum(gaia_score(answer=given, truth=truth) for given, truth in answer("TRAPS"))
-    assert strict == 5 and "calls five right" in source_of("kind-score-text")
+    assert strict == 5 and "calls five right" in found().source_of("kind-score-text")
     assert rows[15] == "right by the kind rule: 10 of 14" and all(row.endswith("right") for row in rows[-4:])
-    ways = printed("possible-runs-learn", capsys)
+    ways = found().printed("possible-runs-learn").splitlines()
     assert ways[1].endswith("[[15, 15, 15]]") and "3.8" in ways[2] and ways[-1] == "57.7 ± 2.0: cannot be"
-    log = printed("replay-learn", capsys)
+    log = found().printed("replay-learn").splitlines()
     assert "missing 11" in log[-1] and "refused [9]" in log[-1]
-    reports = printed("from-outside-learn", capsys)
+    reports = found().printed("from-outside-learn").splitlines()
     assert [row.endswith("[]") for row in reports] == [False, True, True, False]
 
 
-def test_the_model_answer_has_its_numbers_right(capsys: pytest.CaptureFixture[str]) -> None:
-    said, lines = source_of("agents-question"), printed("agents-numbers", capsys)
+def test_the_model_answer_has_its_numbers_right() -> None:
+    said, lines = found().source_of("agents-question"), found().printed("agents-numbers").splitlines()
     assert "15 and about 12.4 of 26" in said and "15.0 and 12.4 right" in lines[0]
     assert math.sqrt(2440.71 / 26 + 2494.24 / 26) == pytest.approx(13.8, abs=0.03)  # 57.7 x 42.3 and 47.6 x 52.4
     assert (
@@ -367,6 +356,6 @@ def test_one_message_one_mistake() -> None:
 
 def test_each_assert_that_names_a_mistake_is_met_by_a_wrong_answer() -> None:
     for grade_id, messages in heard().items():
-        for node in ast.walk(ast.parse(source_of(f"{grade_id}-visible"))):
+        for node in ast.walk(ast.parse(found().source_of(f"{grade_id}-visible"))):
             if isinstance(node, ast.Assert) and isinstance(node.msg, ast.Constant):
                 assert node.msg.value in messages.values(), f"{grade_id}: nothing in the bank meets {node.msg.value!r}"

@@ -40,22 +40,11 @@ def answer(name: str) -> Any:
     return found().namespace[name]
 
 
-def source_of(cell_id: str) -> str:
-    return next(cell.source for cell in found().solution.cells if cell.id == cell_id)
-
-
-def printed(cell_id: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines that a cell prints after the set's own solutions."""
-    capsys.readouterr()
-    exec(compile(python_of(source_of(cell_id)), cell_id, "exec"), dict(found().namespace))
-    return capsys.readouterr().out.splitlines()
-
-
 def test_the_title_says_the_sum_of_the_printed_minutes() -> None:
     cells = found().solution.cells
     minutes = [int(n) for cell in cells for n in re.findall(r"^## .* · (\d+) minutes", cell.source, re.M)]
     assert len(minutes) == 5
-    assert f"times sum to {sum(minutes)} minutes" in source_of("verdict-title")
+    assert f"times sum to {sum(minutes)} minutes" in found().source_of("verdict-title")
 
 
 def test_the_four_functions_and_the_page_share_the_points() -> None:
@@ -101,7 +90,7 @@ def test_alike_problems_cost_the_same_with_any_number_of_tries_and_unlike_ones_m
     for slips in (0.0, 0.3):
         prices = [answer("price_of_right")([0.8], 0.3, 0.1, 0.5, slips, n)["eur_per_right"] for n in (1, 3, 9)]
         assert prices == pytest.approx([0.4 / (0.8 * 0.5)] * 3)  # a try costs 0.4 and brings 0.4 right answers
-    lines = printed("price-of-right-learn", capsys)
+    lines = found().printed("price-of-right-learn").splitlines()
     rows = {line.split(":")[0].strip(): re.findall(r"(?:try|tries) ([\d.]+)", line) for line in lines[1:5]}
     alike, mixed, slipping = (
         rows[f"slips {end}"] for end in ("0.0, all alike", "0.0, 8 easy, 2 hopeless", "0.3, 8 easy, 2 hopeless")
@@ -140,9 +129,9 @@ def test_the_range_holds_every_table_with_these_totals() -> None:
         assert lowest - 1e-12 <= p <= highest + 1e-12
 
 
-def test_what_published_totals_leave_open(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_published_totals_leave_open() -> None:
     """By hand: 9 to 0 is 2 / 512; 15 to 6, 6 to 0 and 109 to 103 are scipy's."""
-    lines = printed("told-apart-learn", capsys)
+    lines = found().printed("told-apart-learn").splitlines()
     ends = [[float(x) for x in re.findall(r"[01]\.\d{4}", line)] for line in lines]
     p = {split: round(stats.binomtest(split[0], sum(split)).pvalue, 4) for split in [(15, 6), (6, 0), (109, 103)]}
     assert ends[:3] == [[round(2 / 512, 4), p[15, 6]], [1, 1], [p[6, 0], p[109, 103]]]
@@ -229,8 +218,8 @@ def test_ways_are_lesson_06s_estimate(setting: str, hidden_share: float) -> None
     assert answer("LIST_PRICE") == TokenPrices().output
 
 
-def test_who_needs_fewer_chips_changes_more_than_once(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed("fewest-chips-learn", capsys)
+def test_who_needs_fewer_chips_changes_more_than_once() -> None:
+    lines = found().printed("fewest-chips-learn").splitlines()
     n = len(answer("PEOPLE"))
     table = [[part.split() for part in line.split("|")] for line in lines[2 : 2 + n]]
     assert all(row[column][2] == "QwQ-32B" for row in table[:4] for column in (1, 2, 3, 4))
@@ -242,7 +231,7 @@ def test_who_needs_fewer_chips_changes_more_than_once(capsys: pytest.CaptureFixt
         winners = [winner for _, winner in changes if winner != "level"]
         assert winners[:3] == ["QwQ-32B", "R1", "QwQ-32B"], line  # it takes over, and hands back
         first.append(next(int(people.replace(",", "")) for people, winner in changes if winner == "R1"))
-    said = " ".join(source_of("fewest-chips-learn-text").split())
+    said = " ".join(found().source_of("fewest-chips-learn-text").split())
     assert "the first lead of R1 down from {:,} people to {:,}.".format(*first) in said
     after = {column: next((int(row[0][0].replace(",", "")) for row in table if row[column][2] == "R1"), math.inf)
              for column in (2, 4)}  # fmt: skip
@@ -254,7 +243,7 @@ def test_who_needs_fewer_chips_changes_more_than_once(capsys: pytest.CaptureFixt
 # --- what would turn the verdict round
 
 
-def test_flips_are_roots_that_scipy_finds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_flips_are_roots_that_scipy_finds() -> None:
     ratio, assumed, ranges = (answer(name) for name in ("cost_ratio", "ASSUMED", "RANGES"))
     out = answer("what_flips")(ratio, assumed, ranges)
     for name, (low, high) in ranges.items():
@@ -264,7 +253,7 @@ def test_flips_are_roots_that_scipy_finds(capsys: pytest.CaptureFixture[str]) ->
             continue
         root = optimize.brentq(lambda x, name=name: ratio(**(assumed | {name: x})) - 1, low, high, xtol=1e-14)
         assert out["flips"][name] == pytest.approx(root, rel=1e-9)
-    blocks = "\n".join(printed("what-flips-learn", capsys)).split("sending ")[1:]
+    blocks = "\n".join(found().printed("what-flips-learn").splitlines()).split("sending ")[1:]
     turning = [
         {name: float(by) for name, by in re.findall(r"^  (\w+) .*a factor of ([\d.]+)$", block, re.M)}
         for block in blocks
@@ -320,7 +309,11 @@ def question() -> Any:
 
 def rubric() -> list[list[str]]:
     """The rows of the table, without the heading."""
-    rows = [line.strip("| ").split(" | ") for line in source_of("verdict-rubric").splitlines() if line.startswith("|")]
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in found().source_of("verdict-rubric").splitlines()
+        if line.startswith("|")
+    ]
     assert rows[0] == ["criterion", "missing", "partial", "good", "excellent"]
     return rows[2:]
 
@@ -334,7 +327,7 @@ def test_the_rubric_has_four_levels_and_its_best_ones_sum_to_the_questions_point
         assert all(len(level.partition(":")[2]) > 10 for level in levels), criterion
         best += points[-1]
     assert best == question().metadata.nbgrader.points
-    assert f"make {best}" in source_of("verdict-rubric")
+    assert f"make {best}" in found().source_of("verdict-rubric")
 
 
 def test_the_mark_scheme_gives_what_the_rubric_gives() -> None:
@@ -352,7 +345,7 @@ def test_the_rubric_stands_locked_right_above_the_answer(which: str) -> None:
     cells = getattr(found(), which).cells
     index = next(i for i, cell in enumerate(cells) if is_written(cell))
     above = cells[index - 1]
-    assert grade_id_of(above) == "verdict-rubric" and above.source == source_of("verdict-rubric")
+    assert grade_id_of(above) == "verdict-rubric" and above.source == found().source_of("verdict-rubric")
     assert above.metadata.nbgrader.locked and not above.metadata.nbgrader.grade
     assert which == "solution" or "MARK SCHEME" not in cells[index].source
 
@@ -426,7 +419,7 @@ def test_the_numbers_for_the_page_print_what_is_there(done: set[int], capsys: py
             if exercise == 2:
                 namespace[name] = lambda *args: None
     capsys.readouterr()
-    exec(compile(python_of(source_of("verdict-numbers")), "verdict-numbers", "exec"), namespace)
+    exec(compile(python_of(found().source_of("verdict-numbers")), "verdict-numbers", "exec"), namespace)
     out = capsys.readouterr().out
     assert "43.98 euros for a thousand right answers" in out  # bought by the token: needs no exercise
     for exercise in (1, 2, 3, 4):
@@ -435,9 +428,9 @@ def test_the_numbers_for_the_page_print_what_is_there(done: set[int], capsys: py
         assert missing != bool(re.search(rf"^exercise {exercise},.*\d", out, re.M))
 
 
-def test_exercise_4s_ratio_is_exercise_1s_with_harm_and_rounded(capsys: pytest.CaptureFixture[str]) -> None:
-    said = " ".join(source_of("verdict-numbers-text").split())
-    lines = printed("verdict-numbers", capsys)
+def test_exercise_4s_ratio_is_exercise_1s_with_harm_and_rounded() -> None:
+    said = " ".join(found().source_of("verdict-numbers-text").split())
+    lines = found().printed("verdict-numbers").splitlines()
     assert f"counts {answer('ASSUMED')['wrong_eur']} euros of harm for each wrong answer" in said
     for setting, price_ratio in answer("PRICE_RATIOS").items():
         one = answer("one_try")

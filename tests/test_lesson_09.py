@@ -10,7 +10,7 @@ import re
 import pytest
 
 from conftest import ROOT
-from racecourse.learn.ledger import JUDGEMENTS, cells_of, claims
+from racecourse.learn.ledger import JUDGEMENTS, cells_of, claims, recorded_ledger
 
 NAME = "09_verdict"
 LESSON = ROOT / f"lessons/{NAME}.ipynb"
@@ -190,3 +190,11 @@ def test_it_shows_no_function_that_the_capstone_asks_for():
 def test_days_between_the_two_models(tables):
     """20 January to 6 March 2025: 11 + 28 + 6 days."""
     assert any("R1's was 45 days" in cells[-1] for table in tables for cells in table)
+
+
+def test_the_ledger_shown_is_the_one_that_the_other_lessons_recorded(tables, monkeypatch):
+    """After another lesson was run again this one has to be run again, too."""
+    monkeypatch.setattr("racecourse.learn.ledger._settled", {})
+    shown = {cells[0]: cells for cells in max(tables, key=len)}
+    recorded = {row.id: list(row.cells) for row in recorded_ledger().rows if row.id not in HERE}
+    assert {name: shown[name] for name in recorded} == recorded, "run lesson 09 again: the others' rows have changed"

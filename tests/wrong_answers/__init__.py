@@ -94,6 +94,16 @@ class Assignment:
             self._namespace = run_cells([cell for cell in self.solution.cells if not is_test(cell)])
         return self._namespace
 
+    def source_of(self, cell_id: str) -> str:
+        return next(cell.source for cell in self.solution.cells if cell.id == cell_id)
+
+    def printed(self, cell_id: str) -> str:
+        """What a cell prints after the set's own solutions."""
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(python_of(self.source_of(cell_id)), cell_id, "exec"), dict(self.namespace))
+        return out.getvalue()
+
     def answered(self) -> Any:
         """The released notebook with the solution's answers in it, as a learner hands it in."""
         answers = {grade_id_of(cell): cell.source for cell in self.solution.cells if is_answer(cell)}
