@@ -84,9 +84,7 @@ def test_without_a_checkers_mistakes_right_is_pass_at_k() -> None:
     assert one["right"] == pytest.approx(pass_at_k(n_samples=10, n_correct=3, k=1))
 
 
-def test_alike_problems_cost_the_same_with_any_number_of_tries_and_unlike_ones_more(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_alike_problems_cost_the_same_with_any_number_of_tries_and_unlike_ones_more() -> None:
     for slips in (0.0, 0.3):
         prices = [answer("price_of_right")([0.8], 0.3, 0.1, 0.5, slips, n)["eur_per_right"] for n in (1, 3, 9)]
         assert prices == pytest.approx([0.4 / (0.8 * 0.5)] * 3)  # a try costs 0.4 and brings 0.4 right answers

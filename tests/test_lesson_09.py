@@ -197,4 +197,6 @@ def test_the_ledger_shown_is_the_one_that_the_other_lessons_recorded(tables, mon
     monkeypatch.setattr("racecourse.learn.ledger._settled", {})
     shown = {cells[0]: cells for cells in max(tables, key=len)}
     recorded = {row.id: list(row.cells) for row in recorded_ledger().rows if row.id not in HERE}
-    assert {name: shown[name] for name in recorded} == recorded, "run lesson 09 again: the others' rows have changed"
+    assert {name: shown[name] for name in recorded} == recorded, (
+        "rows have changed: `racecourse build 09_verdict --execute`"
+    )
