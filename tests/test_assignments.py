@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from conftest import ROOT
-from racecourse.grading import checker
+from racecourse.grading import checker, variants
 from racecourse.grading.integrity import grade_id_of, is_answer, is_test, is_written, python_of
 from racecourse.learn.hints import all_hints
 from racecourse.learn.notebooks import HIDDEN_NOTE, release_path
@@ -132,13 +132,14 @@ def test_each_exercise_has_a_visible_check_a_hidden_one_and_hints(name: str) -> 
 
 @every_set
 def test_hidden_tests_stand_alone(name: str) -> None:
-    """Wholly hidden, and every name they use is imported there, made there, built in, or the learner's answer."""
+    """Wholly hidden, and every name they use is imported there, made there, built in, a parameter, or the answer."""
+    parameters = set(variants.parameters_of(ROOT / f"sources/exercises/{name}.py"))
     for exercise in assignment(name).exercises:
         answers = {node for cell in exercise.answers for node in top_level_names(cell.source)}
         for cell in exercise.tests:
             if grade_id_of(cell).endswith("-hidden"):
                 assert REGION.sub("", cell.source).strip() == HIDDEN_NOTE, cell.source
-                foreign = free_names(cell.source) - answers
+                foreign = free_names(cell.source) - answers - parameters
                 assert not foreign, f"{grade_id_of(cell)} uses {foreign}: import them in the hidden test"
 
 

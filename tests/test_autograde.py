@@ -168,6 +168,39 @@ def test_hidden_inputs_follow_from_the_classs_secret(graded: tuple[Path, autogra
     assert autograde.key_of(NAME, CLASS["anna"], options) != autograde.key_of(NAME, CLASS["anna"], other)
 
 
+def test_each_student_is_graded_on_the_version_that_they_drew(tmp_path: Path) -> None:
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
+    room = Classroom(ROOT, NAME, of_class=tmp_path)
+    drawn = room.draw_for(["anna", "ben", "cleo"])
+    assert drawn == room.draws() and len({str(values) for values in drawn.values()}) == 3
+    assert room.draw_for(["anna", "emil"]).items() > drawn.items(), "who has drawn keeps it"
+    own = {student: nbformat.writes(Assignment(NAME, values).answered()) for student, values in drawn.items()}
+    public = CLASS["anna"].decode()
+    handed_in = {"anna": own["anna"], "ben": own["anna"], "cleo": public, "dora": public}
+    handed_in["emil"] = nbformat.writes(Assignment(NAME, room.draws()["emil"]).release)
+    for student, text in handed_in.items():
+        path = room.submitted / student / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    batch = autograde.grade(NAME, classroom=room, workers=2)
+    points, said = earned(batch), {report.student: [flag.said for flag in report.flags] for report in batch.reports}
+    assert points["anna"] == FULL and not said["anna"]
+    assert points["ben"] < FULL and any("the one of anna" in text for text in said["ben"])
+    assert points["cleo"] < FULL and any("the public one" in text for text in said["cleo"])
+    assert points["dora"] == FULL and any("no version of this set was drawn" in text for text in said["dora"])
+    assert not (ROOT / "classroom/submitted/anna").exists()
+    graded_again = autograde.grade(NAME, classroom=room, workers=2)
+    assert graded_again.n_new == 0 and earned(graded_again) == points
+    query = """
+        select distinct comment.auto_comment from comment
+        join submitted_notebook on comment.notebook_id = submitted_notebook.id
+        join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id
+        where student_id = 'emil'
+    """
+    with sqlite3.connect(tmp_path / "gradebook.db") as connection:
+        assert connection.execute(query).fetchall() == [("No response.",)], "his stubs are not the public ones"
+
+
 def test_a_zip_is_taken_as_it_comes(course: Path, tmp_path: Path) -> None:
     import zipfile
 

@@ -32,6 +32,36 @@ def test_head_norm_is_qwen3s_query_norm() -> None:
         torch.testing.assert_close(answer("head_norm")(x_BTE, norm.weight, 0.3), expected)
 
 
+@cache
+def drawn() -> dict[str, Any]:
+    """A version that a class can be given, with its own solutions."""
+    values = {"GAIN": "1 + weight", "HEAD_ORDER": "BTHC", "QK_NORM_OF": "row", "CACHED_IN": "bytes"}
+    return Assignment("01_transformers", values).namespace
+
+
+def test_head_norm_with_1_plus_the_weight_is_gemmas() -> None:
+    from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
+
+    torch.manual_seed(2)
+    x_BTE, norm = torch.randn(2, 5, 3 * 8), GemmaRMSNorm(8, eps=0.3)
+    norm.weight.data.uniform_(-0.5, 0.5)
+    with torch.no_grad():
+        torch.testing.assert_close(drawn()["head_norm"](x_BTE, norm.weight, 0.3), norm(x_BTE.view(2, 5, 3, 8)))
+
+
+def test_count_parts_with_norms_over_a_row_is_olmo_2s() -> None:
+    from transformers import AutoModelForCausalLM, Olmo2Config
+
+    config = Olmo2Config(vocab_size=1000, hidden_size=96, num_hidden_layers=3, num_attention_heads=6,
+                         num_key_value_heads=2, intermediate_size=200, tie_word_embeddings=False)  # fmt: skip
+    with torch.device("meta"):
+        expected = sum_by_part(AutoModelForCausalLM.from_config(config))
+    sizes = {"V": 1000, "D": 96, "L": 3, "H": 6, "K": 2, "C": 16, "F": 200}
+    parts = drawn()["count_parts"]({**sizes, "tied": False, "qkv_bias": False, "qk_norm": True})
+    assert {part: parts[part] for part in expected} == expected
+    assert parts["total"] == sum(expected.values()) and parts["cached"] == 4 * 2 * 3 * 2 * 16
+
+
 def hf_configs() -> dict[str, Any]:
     from transformers import LlamaConfig, Qwen2Config, Qwen3Config
 

@@ -228,7 +228,7 @@ def test_the_loop_agrees_with_the_packages_training_step() -> None:
 
 def test_another_law_changes_no_points() -> None:
     """The parameters cell is what a class variant changes."""
-    variant = {"LAW": {"E": 1.5, "A": 150.0, "alpha": 0.3, "B": 900.0, "beta": 0.35}, "INFERENCE_TOKENS": [5e11]}
+    variant = {"LAW": {"E": 1.5, "A": 150.0, "alpha": 0.3, "B": 900.0, "beta": 0.35}, "INFERENCE_TRILLIONS": [0.5]}
     for exercise in found().exercises:
         for outcome in found().outcomes(exercise, variant):
             assert not outcome.error and not outcome.printed, f"{outcome.grade_id}: {outcome.message}"

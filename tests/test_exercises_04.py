@@ -142,6 +142,42 @@ def test_a_vote_of_k_is_a_draw_from_scipys_multivariate_hypergeometric() -> None
         assert answer("vote_of_k")(answers, "t", k) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("ties, blanks", [("nobody", "silent"), ("lot", "counted"), ("nobody", "counted")])
+def test_a_drawn_vote_of_k_is_a_draw_of_colours_too(ties: str, blanks: str) -> None:
+    """In a class None may be a colour that leads, and a shared lead may count nothing."""
+    from scipy.stats import multivariate_hypergeom
+
+    vote_of_k = Assignment("04_thinking_longer", {"TIES": ties, "BLANKS": blanks}).namespace["vote_of_k"]
+    for colours, k in [((4, 3, 2, 1), 5), ((2, 2, 2, 3), 4), ((5, 1, 1, 7), 3), ((0, 2, 2, 2), 3)]:
+        answers = [name for name, n in zip(("t", "a", "b", None), colours, strict=True) for _ in range(n)]
+        expected = 0.0
+        for drawn in itertools.product(*(range(n + 1) for n in colours)):
+            truth, *others = drawn if blanks == "counted" else drawn[:3]
+            if sum(drawn) == k and truth > 0 and truth >= max(others) and (ties == "lot" or truth > max(others)):
+                expected += multivariate_hypergeom.pmf(x=drawn, m=colours, n=k) / (1 + others.count(truth))
+        assert vote_of_k(answers, "t", k) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("lead", [2, 3])
+def test_a_lead_that_is_certain_stays_and_an_earlier_one_may_be_lost(lead: int) -> None:
+    decided_after = Assignment("04_thinking_longer", {"LEAD": lead}).namespace["decided_after"]
+    early = 0
+    for answers in itertools.product(["a", "b", None], repeat=6):
+        n = decided_after(list(answers))
+        for drawn in {n, n - 1}:
+            rest = itertools.combinations_with_replacement(["a", "b", "new", None], 6 - drawn)
+            certain = {ahead(answers[:drawn] + row, lead) for row in rest}
+            assert (len(certain) == 1 and None not in certain) == (drawn == n < 6) or n == 6 == drawn
+        early += n < 6
+    assert early > 10 and decided_after(["4"] * 40) == (21 if lead == 2 else 22)  # as the statement says of forty
+
+
+def ahead(answers: tuple[str | None, ...], lead: int) -> str | None:
+    """Who has at least `lead` votes more than the next, be it one without a vote; None if nobody has."""
+    counts = [*Counter(answer for answer in answers if answer is not None).most_common(2), ("", 0), ("", 0)]
+    return counts[0][0] if counts[0][1] - counts[1][1] >= lead else None
+
+
 def test_a_decided_vote_stays_as_it_is_and_an_undecided_one_may_turn() -> None:
     for answers in itertools.product(["a", "b", None], repeat=5):
         n = answer("decided_after")(list(answers))

@@ -113,6 +113,19 @@ def test_kl_of_the_likeliest_and_the_rest_is_torchs_kl_of_relabelled_tokens(top:
     torch.testing.assert_close(answer("exact_kl")(logits, ref_logits, mask, top=top), expected)
 
 
+@pytest.mark.parametrize("kl_mean", ["rows", "sums of rows"])
+def test_a_drawn_kl_counts_answers_and_is_torchs(kl_mean: str) -> None:
+    torch.manual_seed(8)
+    exact_kl = Assignment("05_reasoning_rl", {"KL_MEAN": kl_mean}).namespace["exact_kl"]
+    logits, ref_logits = torch.randn(3, 4, 9), torch.randn(3, 4, 9)
+    mask = torch.arange(4) < torch.tensor([[1], [4], [2]])
+    of = lambda x: torch.distributions.Categorical(logits=x)  # noqa: E731
+    kl = torch.distributions.kl_divergence(of(logits), of(ref_logits))
+    rows = [row[:n] for row, n in zip(kl, (1, 4, 2), strict=True)]
+    expected = torch.stack([row.mean() if kl_mean == "rows" else row.sum() for row in rows]).mean()
+    torch.testing.assert_close(exact_kl(logits, ref_logits, mask), expected)
+
+
 def test_exact_kl_is_what_the_lessons_estimators_have_as_their_mean() -> None:
     """All choices of one token, weighted by the policy: KL(policy || reference), and not the other way round."""
     logp, logq = torch.tensor([0.7, 0.2, 0.1]).log(), torch.tensor([0.2, 0.3, 0.5]).log()
@@ -187,6 +200,21 @@ def test_one_adapter_is_two_linear_layers_beside_a_frozen_one() -> None:
         assert torch.linalg.matrix_rank(layer.merged(k) - frozen.weight, atol=1e-4) == r
 
 
+@pytest.mark.parametrize("scaling, factor", [("root of r", 2.5), ("nothing", 5.0)])
+def test_a_drawn_adapter_has_its_own_factor(scaling: str, factor: float) -> None:
+    """alpha 5 and r 4: LoRA's factor would be 1.25."""
+    torch.manual_seed(9)
+    frozen = torch.randn(6, 7)
+    layer = Assignment("05_reasoning_rl", {"SCALING": scaling}).namespace["ManyLoRA"](frozen, 2, 4, 5.0)
+    with torch.no_grad():
+        layer.B_KNr.normal_()
+    x = torch.randn(1, 3, 7)
+    alone = nn.functional.linear(nn.functional.linear(x, layer.A_KrD[1]), layer.B_KNr[1])
+    change = layer(x, torch.tensor([1])) - layer(x, torch.tensor([-1]))
+    torch.testing.assert_close(change, factor * alone)
+    torch.testing.assert_close(layer.merged(1) - frozen, factor * layer.B_KNr[1] @ layer.A_KrD[1])
+
+
 def test_what_an_adapter_of_qwq_counts_is_what_transformers_layers_have() -> None:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -215,6 +243,15 @@ def test_the_model_answer_has_its_numbers_right() -> None:
     assert "1 - 0.65^8 = 0.968" in said and round(1 - 0.65**8, 3) == 0.968
     assert "1 - 0.9^8 = 0.57" in said and round(1 - 0.9**8, 2) == 0.57
     assert "pass@64 = 0.999" in said and round(1 - 0.9**64, 3) == 0.999
+
+
+@pytest.mark.parametrize("percent", [30, 40])
+def test_a_drawn_question_has_its_numbers_right(percent: int) -> None:
+    drawn, wrong = Assignment("05_reasoning_rl", {"RIGHT_PERCENT": percent}), 1 - percent / 100
+    asked, said = drawn.source_of("rl-question-text"), drawn.source_of("rl-question")
+    assert f"{percent} % are right" in asked and f"is {1 - wrong**8:.2f}. After" in asked
+    assert f"1 - {wrong:.2f}^8 = {1 - wrong**8:.3f}" in said
+    assert not [public for public in ("0.35", "0.65", "0.97") if public in asked + said]
 
 
 def test_the_printed_noise_of_exercise_7_is_right() -> None:

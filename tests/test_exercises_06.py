@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import ROOT
+from racecourse.grading import variants
 from racecourse.grading.integrity import python_of
 from racecourse.hardware import accelerators
 from racecourse.hardware.cost import achieved_tflops, model_flops_utilisation
@@ -434,6 +436,21 @@ def test_the_colleague_claims_more_than_the_data_sheet() -> None:
 # ---- 8 and the whole
 
 
+def test_the_model_answer_has_its_numbers_right_for_eight_chips_too() -> None:
+    """Another table that a class may draw: the eight chips' own fit gives more than an A100's 2,039 GB/s."""
+    parameters = variants.parameters_of(ROOT / "sources/exercises/06_hardware.py")
+    drawn = Assignment("06_hardware", variants.public_values(parameters) | {"MEASURED": 8})
+    said = drawn.source_of("hw-question")
+    data = {name: (rate / speed, 1000 / speed) for name, (speed, rate) in answer("GPT_FAST_ON_8").items()}
+    for short, n_bytes, seconds in (("int8", "1.94", "1.29"), ("int4", "3.01", "1.45")):
+        assert f"{data['bf16'][0] / data[short][0]:.2f}" == n_bytes and n_bytes in said
+        assert f"{data['bf16'][1] / data[short][1]:.2f}" == seconds and seconds in said
+    slope, rest_ms = np.polyfit(*zip(*data.values(), strict=True), 1)
+    assert 1000 / slope == pytest.approx(2400, rel=0.02) and rest_ms == pytest.approx(8.5, abs=0.07)
+    assert "2,400 GB/s, more than an A100 has" in said and "16.0 to 12.43 ms" in said
+    assert "16.00 ms" in drawn.printed("hw-numbers") and "12.43 ms" in drawn.printed("hw-numbers")
+
+
 def test_the_model_answer_has_its_numbers_right() -> None:
     said = found().source_of("hw-question").split("===")[0]
     data = {name: (rate / speed, 1000 / speed) for name, (speed, rate) in answer("GPT_FAST").items()}
@@ -449,6 +466,7 @@ def test_other_parameters_change_no_points() -> None:
     """The parameters cell is what a class variant changes; no check looks at it."""
     for name, value in (
         ("CHIPS", {}), ("ROOM_GB", 1), ("CONVERSATIONS", 3), ("ROUND_S", 1.0), ("V3_RUN", {}), ("GPT_FAST", {}),
+        ("GPT_FAST_ON_8", {}), ("MEASURED", 8),
     ):  # fmt: skip
         for exercise in found().exercises:
             for outcome in found().outcomes(exercise, {name: value}):

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from conftest import ROOT
+from racecourse.grading import variants
 from racecourse.grading.integrity import is_test
 from racecourse.hardware import (
     RULES,
@@ -355,14 +357,34 @@ def test_the_model_answer_has_its_numbers_right() -> None:
     assert "three times the defects" in said and round(0.44 / 0.14) == 3
 
 
-def test_graded_cells_read_no_number_that_a_class_may_change() -> None:
+@pytest.mark.parametrize("mm2", [500, 600, 665, 750])
+def test_the_three_factories_of_any_size_and_their_model_answer(mm2: int) -> None:
+    """A class draws the size: the table's shares are scipy's, and the model answer has the same."""
+    parameters = variants.parameters_of(ROOT / "sources/exercises/07_chips_and_rules.py")
+    drawn = Assignment("07_chips_and_rules", variants.public_values(parameters) | {"FACTORY_MM2": mm2})
+    block = -np.expm1(-0.44 * mm2 / 100 * 0.7 / 32)
+    c_sold = math.exp(-0.44 * mm2 / 100 * 0.3) * stats.binom.cdf(4, 32, block)
+    a, b, c = (f"{100 * math.exp(-0.14 * mm2 / 100):.0f}",
+               f"{70 * math.exp(-0.05 * mm2 / 100) + 30 * math.exp(-0.35 * mm2 / 100):.0f}",
+               math.exp(-0.44 * mm2 / 100))  # fmt: skip
+    said = re.findall(r"(\d+)% of the dies have no defect, (\d+)% are sold", drawn.printed("chips-numbers"))
+    assert said == [(a, a), (b, b), (f"{100 * c:.0f}", f"{100 * c_sold:.0f}")]
+    answer = drawn.source_of("chips-question").split("===")[0]
+    words = {9: "nine", 14: "fourteen", 20: "twenty", 27: "twenty-seven"}
+    one_in = words[round(1 / c) if mm2 != 665 else 20]  # of the table's 5 %
+    assert f"{a} and {b} % of their dies" in answer and f"one die in {one_in} without" in answer
+    assert abs(100 * c_sold - float(a)) < 2  # "sells as many as A"
+
+
+def test_graded_cells_read_no_number_that_a_class_may_change_but_those_that_it_draws() -> None:
+    drawn = set(variants.parameters_of(ROOT / "sources/exercises/07_chips_and_rules.py"))
     names = {
         node.id
         for cell in found().solution.cells
         if "parameters" in cell.metadata.get("tags", [])
         for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    } - drawn
     assert names
     for cell in found().solution.cells:
         if is_test(cell):

@@ -13,11 +13,13 @@ import jsonschema
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from racecourse.agents.documents import offline_tasks
 from racecourse.agents.gaia import gaia_score, possible_counts
 from racecourse.agents.loop import Agent, Budget, Proposal
 from racecourse.agents.tools import schema_of, standard_tools
 from racecourse.grading.integrity import grade_id_of, is_test
+from racecourse.grading.variants import parameters_of
 from wrong_answers import Assignment, Exercise, run_test
 
 
@@ -218,6 +220,23 @@ def test_runs_that_were_made_are_among_those_that_can_be() -> None:
         assert all(way in wide for way in narrow) and wide == sorted(wide)
 
 
+@pytest.mark.parametrize("spread", ["population", "error"])
+def test_runs_that_were_drawn_with_another_spread_are_found_by_it(spread: str) -> None:
+    """numpy's and scipy's spreads, with digits enough to tell each from the two others."""
+    from scipy.stats import sem
+
+    rng = np.random.default_rng(9)
+    possible_runs = Assignment("08_agents", {"SPREAD": spread}).namespace["possible_runs"]
+    for _ in range(60):
+        n, runs = int(rng.integers(3, 27)), int(rng.integers(2, 4))
+        counts = sorted(rng.integers(0, n + 1, runs).tolist())
+        scores = np.array(counts) * 100 / n
+        right = scores.std() if spread == "population" else sem(scores)
+        assert counts in possible_runs(f"{scores.mean():.1f}", f"{right:.3f}", n, runs)
+        if scores.std():
+            assert counts not in possible_runs(f"{scores.mean():.1f}", f"{scores.std(ddof=1):.3f}", n, runs)
+
+
 # --- the log
 
 
@@ -308,7 +327,9 @@ def test_the_model_answer_has_its_numbers_right() -> None:
     assert not possible_counts(47.6, 26) and "why 47.6 is no k of 26" in said
 
 
-def test_graded_cells_read_no_number_that_a_class_may_change() -> None:
+def test_graded_cells_read_of_the_parameters_only_those_of_their_own_variants() -> None:
+    """The texts and logs of the cells that earn nothing may be changed without a look at any check."""
+    declared = parameters_of(ROOT / "sources/exercises/08_agents.py")
     names = {
         node.id
         for cell in found().solution.cells
@@ -316,10 +337,12 @@ def test_graded_cells_read_no_number_that_a_class_may_change() -> None:
         for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-    assert names
+    assert set(declared) < names
     for cell in found().solution.cells:
         if is_test(cell):
-            assert not names & {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
+            exercise = grade_id_of(cell).rpartition("-")[0]
+            others = names - {name for name, parameter in declared.items() if parameter.exercise == exercise}
+            assert not others & {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
 
 
 JUNK = [None, math.nan, math.inf, "call", [], {}, True, (1, 2, 3), [None] * 3, object()]

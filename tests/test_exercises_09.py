@@ -18,6 +18,8 @@ from nbconvert.exporters import HTMLExporter
 from nbgrader.server_extensions.formgrader.formgrader import FormgradeExtension
 from scipy import optimize, stats
 
+from conftest import ROOT
+from racecourse.grading import variants
 from racecourse.grading.checker import title_of
 from racecourse.grading.integrity import grade_id_of, is_test, is_written, python_of
 from racecourse.grading.reports import neutralised
@@ -76,6 +78,24 @@ def test_a_service_played_with_dice_costs_and_hands_over_as_much(keeps: float, s
     assert out["eur_per_right"] == pytest.approx(eur.mean() / right.mean(), rel=0.02)
 
 
+def test_a_service_that_looks_twice_played_with_dice() -> None:
+    """Two dice for the two looks, both have to accept; the means over rounds and problems."""
+    rng, rounds, chances = np.random.default_rng(3), 40_000, [0.5, 0.9]
+    eur, right, wrong = np.zeros((3, rounds))
+    for chance in chances:
+        is_open = np.ones(rounds, dtype=bool)
+        for _ in range(3):
+            eur[is_open] += 0.04 + 0.01 + 0.01
+            is_right = rng.random(rounds) < chance
+            accepts = (rng.random((2, rounds)) < np.where(is_right, 0.8, 0.4)).all(0)
+            right += is_open & is_right & accepts
+            wrong += is_open & ~is_right & accepts
+            is_open &= ~accepts
+    out = version(CHECKS=2, OVER="each")["price_of_right"](chances, 0.04, 0.01, 0.8, 0.4, 3)
+    for name, seen in (("eur", eur / 2), ("right", right / 2), ("wrong", wrong / 2)):
+        assert out[name] == pytest.approx(seen.mean(), abs=4.5 * seen.std() / math.sqrt(rounds)), name
+
+
 def test_without_a_checkers_mistakes_right_is_pass_at_k() -> None:
     """Of 10 samples 3 are right; drawn without putting back it is pass@k, with putting back 1 - 0.7**k."""
     out = answer("price_of_right")([0.3], 1, 1e-9, 1, 0, 4)
@@ -105,6 +125,26 @@ def test_p_is_scipys_exact_binomial_test(only_a: int, only_b: int) -> None:
     expected = stats.binomtest(only_a, only_a + only_b, 0.5).pvalue
     out = answer("told_apart")(only_a + only_b + 9, only_a + 4, only_b + 4, 4)
     np.testing.assert_allclose(out, [expected, expected])
+
+
+def version(**values: Any) -> dict[str, Any]:
+    """What the cells of a class's version define: its functions, answered by its own solutions."""
+    return Assignment("09_verdict", values).namespace
+
+
+@pytest.mark.parametrize(
+    ("side", "alternative", "split"),
+    [("A", "greater", "half"), ("B", "less", "whole"), ("either", "two-sided", "half")],
+)
+def test_p_of_other_versions_is_scipys(side: str, alternative: str, split: str) -> None:
+    """Mid-p by its definition: half the chance of what is just like the split that was seen is taken off again."""
+    told_apart = version(SIDE=side, SPLIT_COUNTS=split)["told_apart"]
+    for only_a, only_b in [(0, 3), (9, 2), (5, 5), (40, 61), (1, 0), (7, 8)]:
+        m = only_a + only_b
+        expected = stats.binomtest(only_a, m, 0.5, alternative=alternative).pvalue
+        alike = {only_a, only_b} if side == "either" else {only_a}
+        expected -= 0.5 * stats.binom.pmf(list(alike), m, 0.5).sum() if split == "half" else 0
+        np.testing.assert_allclose(told_apart(m + 9, only_a + 4, only_b + 4, 4), [expected, expected])
 
 
 def test_equally_good_models_seldom_look_unequal() -> None:
@@ -524,7 +564,9 @@ def test_graded_cells_read_no_number_that_a_class_may_change() -> None:
         for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-    assert names
+    versions = variants.parameters_of(ROOT / "sources/exercises/09_verdict.py").values()
+    names -= {one.name for one in versions if one.exercise}  # which task it is: that a check has to know
+    assert "ANSWERS_PER_HOUR" in names
     for cell in found().solution.cells:
         if is_test(cell):
             assert not names & {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}

@@ -20,7 +20,8 @@ from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import PyFileConfigLoader
 
-from racecourse.grading.gradebook import BusyError, Marks, as_code
+from racecourse.grading.classes.rosters import Student
+from racecourse.grading.gradebook import BusyError, Marks, as_code, cells_marked_by_hand, standings, student_ids
 from racecourse.grading.integrity import grade_id_of, is_answer, is_test, is_written
 from racecourse.grading.records import Exercise, Part, Report
 from racecourse.learn.notebooks import read, release_path, target_of
@@ -87,7 +88,7 @@ def comments(course: Path, student: str = "anna") -> dict[str, str | None]:
 
 def by_hand(course: Path, grade_id: str, score: float) -> None:
     """As the formgrader does it: the instructor has looked."""
-    query = """UPDATE grade SET manual_score = ?, needs_manual_grade = 0
+    query = """UPDATE grade SET manual_score = ?, needs_manual_grade = FALSE
         WHERE cell_id IN (SELECT id FROM base_cell WHERE name = ? AND type = 'GradeCell')"""
     sql(course, query, score, grade_id)
 
@@ -331,7 +332,7 @@ def test_due_date_extension_names_and_flag_stay(course: Path, graded: Set, marks
     sql(course, "UPDATE assignment SET duedate = '2026-03-01 10:00:00.000000'")
     sql(course, "UPDATE submitted_assignment SET extension = '1970-01-02 00:00:00.000000'")
     sql(course, "UPDATE student SET first_name = 'Anna', lms_user_id = '17'")
-    sql(course, "UPDATE submitted_notebook SET flagged = 1, late_submission_penalty = 2.5")
+    sql(course, "UPDATE submitted_notebook SET flagged = TRUE, late_submission_penalty = 2.5")
     before = tables(course)
     graded.prepare(marks)
     marks.write(graded.report(), graded.answered(), NOON)
@@ -590,8 +591,82 @@ def test_a_new_gradebook_needs_no_alembic_on_path(course: Path, monkeypatch: pyt
     assert len(sql(course, "SELECT version_num FROM alembic_version")) == 1
 
 
-def test_only_files_are_gradebooks() -> None:
-    with pytest.raises(ValueError, match="must be an SQLite file"), Marks("sqlite://"):
-        pass
-    with pytest.raises(ValueError, match="must be an SQLite file"), Marks("postgresql://host/gradebook"):
-        pass
+def test_other_databases_are_no_gradebooks() -> None:
+    for url in ("sqlite://", "mysql://me:hush@host/gradebook"):
+        with pytest.raises(ValueError, match="must be an SQLite file") as refused, Marks(url):
+            pass
+        assert "hush" not in str(refused.value)
+
+
+# ---- a class: who is in it, when its sets are due, what it costs to be late, who is forgotten
+
+
+def test_everybody_of_a_roster_is_known(course: Path, graded: Set, marks: Marks) -> None:
+    marks.write(graded.report(), graded.answered(), NOON)
+    sql(course, "UPDATE student SET last_name = 'Berg', email = 'old'")
+    marks.enrol([Student("anna", "Anna", email="a@example.org", lms_id="7"), Student("ben")])
+    assert sql(course, "SELECT id, first_name, last_name, email, lms_user_id FROM student ORDER BY id") == [
+        ("anna", "Anna", "Berg", "a@example.org", "7"), ("ben", None, None, None, None),
+    ]  # fmt: skip
+    assert student_ids(marks.db_url) == {"anna", "ben"}
+
+
+class Half:
+    """A plugin of nbgrader's kind."""
+
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
+        return {"anna": score / 2, "ben": None, "cleo": 1000.0, "dora": -1.0}[student_id]
+
+
+def test_late_work_costs_what_the_plugin_says_within_bounds(course: Path, graded: Set, marks: Marks) -> None:
+    def costs() -> dict[str, float | None]:
+        rows = sql(course, TABLES["submitted notebooks"])
+        return {student: penalty for student, _, _, penalty in rows}
+
+    graded.prepare(marks, due=NOON - timedelta(seconds=1))
+    graded.prepare(marks)
+    marks.late = Half()
+    for student in ("anna", "ben", "cleo", "dora"):
+        marks.write(graded.report(student), graded.answered(), NOON)
+    assert costs() == {"anna": 42.5, "ben": None, "cleo": 85.0, "dora": 0.0}
+    by_hand(course, WRITTEN, 15)
+    marks.assign_penalties()
+    assert costs() == {"anna": 50.0, "ben": None, "cleo": 100.0, "dora": 0.0}
+    graded.prepare(marks, due=NOON)
+    marks.write(graded.report("anna"), graded.answered(), NOON)
+    assert costs()["anna"] is None
+    marks.assign_penalties()
+    assert set(costs().values()) == {None}
+
+
+def test_how_a_submission_stands(course: Path, graded: Set, marks: Marks) -> None:
+    assert standings(marks.db_url) == {} and cells_marked_by_hand(marks.db_url) == {}
+    graded.prepare(marks, due=NOON)
+    marks.write(graded.report("anna"), graded.answered(), NOON + timedelta(minutes=1))
+    by_hand(course, WRITTEN, 3)
+    marks.write(graded.report("ben"), graded.answered(), NOON)
+    comment_by_hand(course, "weight-bytes", "")
+    found = standings(marks.db_url)
+    assert {student: (one.by_hand, one.seconds_late) for (_, student), one in found.items()} == {
+        "anna": (False, 60), "ben": (True, 0),
+    }  # fmt: skip
+    assert cells_marked_by_hand(marks.db_url) == {NAME: {WRITTEN}}
+    comment_by_hand(course, "tokens-per-second", "well done")
+    assert cells_marked_by_hand(marks.db_url) == {NAME: {WRITTEN, "tokens-per-second"}}
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_who_is_forgotten_takes_along_what_is_theirs(course: Path, graded: Set, marks: Marks, everybody: bool) -> None:
+    of_students = ("students", "submissions", "submitted notebooks", "grades", "comments")
+    marks.write(graded.report("ben"), graded.answered(), NOON)
+    only_ben = tables(course)
+    marks.write(graded.report("anna"), graded.answered(), NOON)
+    with_anna = tables(course)
+    n_rows = marks.forget(None if everybody else ["anna"])
+    if not everybody:
+        assert tables(course) == only_ben
+        assert n_rows == sum(len(with_anna[table]) - len(only_ben[table]) for table in of_students) == 14
+    else:
+        assert [tables(course)[table] for table in of_students] == [[]] * 5
+        assert tables(course)["cells"] == only_ben["cells"]
+    assert marks.forget(["anna"]) == 0

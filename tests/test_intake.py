@@ -4,9 +4,12 @@ import io
 import json
 import os
 import random
+import re
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,11 @@ from typing import Any
 import nbformat
 import pytest
 
+from racecourse.grading.autograde import Classroom, Graded, with_late_flag
+from racecourse.grading.classes.rosters import Student
 from racecourse.grading.intake import (
     Refused,
+    Submission,
     find_submissions,
     finding,
     parse,
@@ -26,6 +32,7 @@ from racecourse.grading.intake import (
     set_of,
 )
 from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test
+from racecourse.grading.records import Report, from_json, to_json
 from racecourse.learn.notebooks import read, release_path, target_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -720,3 +727,188 @@ def test_an_answer_merged_with_the_written_question_is_taken_apart() -> None:
     answer.source += f"\n\n{written.source}"
     repair(notebook, given)
     assert next(cell for cell in notebook.cells if grade_id_of(cell) == grade_id_of(answer)).source == whole
+
+
+# ---- Names as Canvas and Moodle make them ----------------------------------------------------------------------------
+
+
+def by_canvas(
+    sortable: str, user: int | str, file: int, shown: str = f"{NAME}.ipynb", late: bool = False, hidden: bool = False
+) -> str:
+    """content_zipper.rb: get_user_name, get_filename, sanitize_file_name, sanitize_attachment_filename."""
+    name = re.sub(r"_(\d+)_", r"\1", sortable).lower()
+    parts = [None if hidden else name, "LATE" if late else None, f"anon_{user}" if hidden else str(user)]
+    joined = "_".join(part for part in parts if part is not None)
+    word = "".join(c for c in joined if c == "_" or unicodedata.category(c)[0] in "LMN")  # Ruby's [[:word:]]
+    shown = re.sub(r'[\x00/\\:*?"<>|]+', "_", shown)
+    return f"{word}_{file}_{shown}"
+
+
+def by_moodle(
+    full_name: str, number: int | None, shown: str = f"{NAME}.ipynb", path: str = "/", in_folders: bool = True,
+    plugin: str = "assignsubmission_file",
+) -> str:  # fmt: skip
+    """downloader.php: get_student_prefix and load_submissionplugin_filelist, with clean_param(PARAM_FILE)."""
+
+    def clean(text: str) -> str:
+        return re.sub(r"[\x00-\x1f&<>\"`|':\\/]", "", text)
+
+    prefix = clean(full_name.replace("_", " ") + ("" if number is None else f"_{number}"))
+    return clean(f"{prefix}_{plugin}") + path + shown if in_folders else clean(f"{prefix}_{plugin}_{shown}")
+
+
+CLASS = [
+    Student("al7", "Anna", "Lee", "anna.lee@uni.example", lms_id="12", login="al7"),
+    Student("sean", "Seán", "O'Neil-Smith", lms_id="13"),
+    Student("zm", "Zoë Ægir", "Müller", lms_id="14"),
+    Student("li", "小龙", "李", lms_id="15"),
+    Student("priya", "प्रिया", "शर्मा", lms_id="16"),
+    Student("olga", "Ольга", "Ёлкина", lms_id="17"),
+    Student("mo", "محمد", "علي", lms_id="18"),
+    Student("under", "A_9_B", "C_D", lms_id="19"),
+    Student("kim1", "Bo", "Kim", lms_id="21"),
+    Student("kim2", "Bo", "Kim", lms_id="22"),
+]
+
+
+def test_canvas_names_of_many_scripts_late_and_again(tmp_path: Path) -> None:
+    files = {}
+    for file, student in enumerate(CLASS):
+        sortable = f"{student.last_name}, {student.first_name}"
+        files[by_canvas(sortable, student.lms_id, 300 + file, late=file % 2 == 0)] = GOOD
+    again = by_canvas("Lee, Anna", 12, 990, f"{NAME}-2.ipynb", late=True)
+    files[again] = GOOD
+    files[by_canvas("Müller, Zoë Ægir", 14, 991, "notes: all?.ipynb")] = as_bytes(nbformat.v4.new_notebook())
+    found, skipped = in_zip(tmp_path, files, CLASS)
+    assert set(found) == {student.id for student in CLASS}, "by number, whatever the name became"
+    assert found["al7"] == f"download.zip > {again}"
+    assert len(skipped) == 2 and "more than one file" in "".join(skipped)
+    anonymous = [Student(student.id, student.first_name, student.last_name) for student in CLASS[:8]]
+    found, skipped = in_zip(tmp_path, files, anonymous)
+    assert set(found) == {student.id for student in anonymous}, "by the name alone"
+    found, _ = in_zip(tmp_path, files)
+    assert {"kimbo_21", "kimbo_22", "leeanna", "李小龙", "oneilsmithseán"} <= set(found)
+
+
+def test_a_platforms_zip_says_who_was_late_and_not_when(tmp_path: Path) -> None:
+    path = tmp_path / "download.zip"
+    names = [by_canvas("Lee, Anna", 12, 300, late=True), by_canvas("Kim, Bo", 21, 301), by_moodle("Ольга Ёлкина", 3)]
+    path.write_bytes(zipped(dict.fromkeys(names, GOOD)))
+    found = {one.student: (one.platform, one.is_late) for one in find_submissions(path, NAME, CLASS, root=ROOT)[0]}
+    assert found == {"al7": ("canvas", True), "kim1": ("canvas", False), "olga": ("moodle", False)}
+    (tmp_path / "al7.ipynb").write_bytes(GOOD)
+    (own,) = find_submissions(tmp_path / "al7.ipynb", NAME, CLASS, root=ROOT)[0]
+    assert (own.platform, own.is_late) == ("", False)
+
+
+def test_nobody_is_late_by_a_platforms_zip_and_the_same_file_keeps_its_moment(tmp_path: Path) -> None:
+    due = datetime(2026, 5, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+    room = Classroom(ROOT, NAME, tmp_path, due=due)
+
+    def moments(data: bytes, hour: int, platform: str = "canvas") -> datetime | None:
+        return room.handed_in(Submission("anna", "x", data, datetime(2026, 5, 4, hour, tzinfo=UTC), platform), False)
+
+    first = moments(GOOD, 12)
+    assert first == datetime(2026, 5, 1, 12), "at the due date, in UTC, as nbgrader keeps it"
+    assert moments(GOOD, 13) == first, "downloaded again"
+    second = moments(FOREIGN, 14)
+    assert second and second < first, "another file is another submission, and in time too"
+    assert moments(GOOD, 15) not in (None, second)
+    stamp = tmp_path / f"submitted/anna/{NAME}/timestamp.txt"
+    stamp.write_text("2026-05-02 08:00:00 UTC")
+    assert moments(GOOD, 16) == datetime(2026, 5, 2, 8), "what a person wrote stays"
+    assert moments(FOREIGN, 17, platform="") == datetime(2026, 5, 4, 17), "a file of one's own says when"
+
+
+def test_who_is_late_by_canvas_is_shown_to_the_instructor() -> None:
+    graded = Graded(to_json(Report(NAME, [], student="anna")), "")
+    for is_late in (True, False):
+        submission = Submission("anna", "x", GOOD, None, "canvas", is_late)
+        flags = from_json(with_late_flag(graded, submission).report).flags
+        assert [flag.kind for flag in flags] == ["late"] * is_late
+        assert not is_late or f"submitted/anna/{NAME}/timestamp.txt" in flags[0].said
+
+
+def test_canvas_two_of_one_name_and_a_number_that_nobody_has(tmp_path: Path) -> None:
+    files = {by_canvas("Kim, Bo", 21, 300): GOOD, by_canvas("Kim, Bo", 22, 301): GOOD}
+    assert set(in_zip(tmp_path, files, CLASS)[0]) == {"kim1", "kim2"}
+    numberless = [Student("kim1", "Bo", "Kim"), Student("kim2", "Bo", "Kim")]
+    found, skipped = in_zip(tmp_path, files, numberless)
+    assert not found and all("more than one person is named 'kimbo' (kim1 or kim2)" in line for line in skipped)
+    assert all("put Canvas's numbers on the roster as lms_id" in line for line in skipped)
+    found, skipped = in_zip(tmp_path, {by_canvas("Lee, Anna", 77, 300): GOOD}, CLASS)
+    assert not found and "Canvas's number 77 is not on the roster, and the student of that name (al7)" in skipped[0]
+
+
+def test_canvas_hides_names(tmp_path: Path) -> None:
+    files = {by_canvas("", "Xy3Zz", 300, hidden=True): GOOD, by_canvas("", "12345", 301, late=True, hidden=True): GOOD}
+    assert set(in_zip(tmp_path, files)[0]) == {"anon_Xy3Zz", "anon_12345"}
+    found, skipped = in_zip(tmp_path, files, [*CLASS, Student("x", lms_id="12345")])
+    assert not found and all("Canvas hides whose it is" in line for line in skipped)
+
+
+def test_canvas_zips_that_were_handed_in(tmp_path: Path) -> None:
+    work = zipped({f"work/{NAME}.ipynb": GOOD, "work/old/draft.ipynb": as_bytes(nbformat.v4.new_notebook())})
+    found, _ = in_zip(tmp_path, {by_canvas("Lee, Anna", 12, 300, "my work.zip"): work}, CLASS)
+    assert set(found) == {"al7"}
+
+
+def test_a_learners_own_way_with_numbers_is_not_canvas(tmp_path: Path) -> None:
+    """Dates in names: nothing of them is a user's number."""
+    files = {f"anna/{NAME}_2026_11_26.ipynb": GOOD, "ben/Final_2026_11_x.ipynb": GOOD}
+    assert set(found_in(tmp_path, files)[0]) == {"anna", "ben"}
+
+
+@pytest.mark.parametrize("in_folders", [True, False], ids=["folders", "no folders"])
+def test_moodle_names_of_many_scripts(tmp_path: Path, in_folders: bool) -> None:
+    files = {}
+    for number, student in enumerate(CLASS[:8], start=12):  # each number is the lms_id of another: it means nothing
+        files[by_moodle(student.name, 31 - number, in_folders=in_folders)] = GOOD
+        files[by_moodle(student.name, 31 - number, "onlinetext.html", plugin="assignsubmission_onlinetext")] = b"<p>"
+    found, skipped = in_zip(tmp_path, files, CLASS)
+    assert set(found) == {student.id for student in CLASS[:8]}
+    assert len(skipped) == 8 and all("it is no notebook" in line for line in skipped)
+
+
+def test_moodles_number_is_nobodys_lms_id(tmp_path: Path) -> None:
+    """It is another one in each assignment: 12 is Anna's number in the platform, and here Seán's."""
+    files = {by_moodle("Seán O'Neil-Smith", 12): GOOD, by_moodle("Lee Anna", 13): GOOD,
+             by_moodle("al7 Anna Lee", 13, path="/sub/"): GOOD, by_moodle("Ольга Ёлкина", 21): GOOD}  # fmt: skip
+    found, _ = in_zip(tmp_path, files, CLASS)
+    assert "ONeil-Smith" in found["sean"] and "Anna" in found["al7"] and set(found) == {"sean", "al7", "olga"}
+
+
+def test_moodle_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = {by_moodle("Bo Kim", 21): GOOD, by_moodle("Bo Kim", 22): GOOD}
+    found, skipped = in_zip(tmp_path, files, CLASS)
+    assert not found and len(skipped) == 2
+    assert all(
+        "more than one person is named 'Bo_Kim' (kim1 or kim2); name the file after the id" in s for s in skipped
+    )
+    found, skipped = in_zip(tmp_path, {by_moodle("Bo Kim", 21): GOOD}, CLASS)
+    assert not found and "more than one person" in skipped[0], "one file, and it could be that of either"
+    one_known = [student for student in CLASS if student.id != "kim2"]
+    assert not in_zip(tmp_path, files, one_known)[0], "one of them is not on the roster, and nobody knows which"
+    assert set(in_zip(tmp_path, files)[0]) == {"Bo_Kim_21", "Bo_Kim_22"}
+
+
+def test_moodle_hides_names_and_hands_in_for_groups(tmp_path: Path) -> None:
+    blind = {by_moodle("Participant", 901): GOOD, by_moodle("Participant", 902): GOOD}
+    found, skipped = in_zip(tmp_path, blind, CLASS)
+    assert not found and all("Moodle hides whose it is; show the names there" in line for line in skipped)
+    assert set(in_zip(tmp_path, blind)[0]) == {"Participant_901", "Participant_902"}
+    groups = {by_moodle("Team A", 5): GOOD, by_moodle("Default group", None): GOOD}
+    found, skipped = in_zip(tmp_path, groups, CLASS)
+    assert not found and "no student named 'Team_A' is known" in skipped[0] + skipped[1]
+    assert "no student named 'Default_group' is known" in skipped[0] + skipped[1]
+
+
+def test_files_named_after_a_login_an_address_or_a_name_in_either_order(tmp_path: Path) -> None:
+    ways = ["al7", "AL7", "anna.lee@uni.example", "anna.lee", "Anna Lee", "Lee, Anna", "lee_anna"]
+    for at, way in enumerate(ways):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        assert set(found_in(folder, {f"{way}.ipynb": GOOD}, CLASS)[0]) == {"al7"}, way
+    (tmp_path / "mail").mkdir()
+    nameless = [Student("q1", email="q.lee77@uni.example"), Student("q2", email="q.lee7@uni.example")]
+    assert set(found_in(tmp_path / "mail", {"q.lee77.ipynb": GOOD}, nameless)[0]) == {"q1"}

@@ -46,6 +46,16 @@ def test_a_first_copy_is_the_release_byte_for_byte(course: Path, capsys: pytest.
     assert f"work/{NAME}/{NAME}.ipynb" in capsys.readouterr().out
 
 
+def test_assistants_are_told_to_tutor_once_and_never_over_a_file_that_is_there(course: Path) -> None:
+    work.start(NAME, root=course)
+    path = course / "work/AGENTS.md"
+    said = path.read_text(encoding="utf-8")
+    assert "You are a tutor here, not a solver" in said and "# YOUR CODE HERE" in said
+    path.write_text("mine", encoding="utf-8")
+    work.start(NAME, root=course)
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
 def test_an_edited_copy_survives_start_and_rebuild_byte_for_byte(course: Path) -> None:
     copy = work.start(NAME, root=course) / f"{NAME}.ipynb"
     mine = edit(copy, {"tokens-per-second": MINE})

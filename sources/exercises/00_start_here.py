@@ -24,8 +24,13 @@ import math
 from racecourse.learn.hints import hint
 
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "start-here-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
-MEMORY_GIB = 16  # memory of the computer in question
+MEMORY_GIB = 16  # memory of the computer in question; one of: 8, 12, 16, 18
 RESERVE = 0.25  # the share of it that stays free: for the system, and for what the model computes
+SCALE_BYTES = 2  # exercise 2: bytes of a block's scale; one of: 1, 2, 4
+WORD_BYTES = 1  # exercise 2: bytes of the words that hold the parameters; one of: 1, 2, 4, 8
+ORDER = "largest"  # exercise 3: who comes first; one of: "largest", "smallest"
+TIES = "alphabetical"  # exercise 3: the order of equal sizes; one of: "alphabetical", "reverse"
+EXACT = True  # exercise 3: a model that needs all that may be used fits; one of: True, False
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "tokens-per-second-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 1 · How fast does it write?  (difficulty 1 of 5 · 4 minutes · 25 points)
@@ -84,23 +89,27 @@ assert speed == 0.0, f"one arrival has no gap, so the speed is 0.0, got {speed!r
 #
 # A model is a list of numbers, its **parameters**. Each takes some bits: 32 or 16 as trained, 8 or 4 when it has been
 # **quantised**, that is, rounded. Quantised parameters are stored in blocks, and every block has one **scale**, a
-# number of 2 bytes that says how large its parameters are. Write `weight_bytes`.
+# number of << "1 byte" if SCALE_BYTES == 1 else "%d bytes" % SCALE_BYTES >> that says how large its parameters are. Write `weight_bytes`.
 #
 # | in | | out | |
 # |---|---|---|---|
 # | `n_parameters` | integer, `>= 1` | size | int, bytes |
-# | `bits` | bits per parameter, packed without gaps; a byte that is begun counts | | |
+# | `bits` | bits per parameter, packed without gaps<< "" if WORD_BYTES == 1 else ", across blocks too, into words of %d bytes" % WORD_BYTES >>; a << "byte" if WORD_BYTES == 1 else "word" >> that is begun counts<< "" if WORD_BYTES == 1 else " as a whole" >> | | |
 # | `block` | parameters per scale, or `None` for no scales; a block that is begun has a scale | | |
 #
-# Worked example: 100 parameters of 4 bits in blocks of 32 → 50 bytes of parameters and 4 scales → `58`.
+# Worked example: 100 parameters of 4 bits in blocks of 32 → << -(-50 // WORD_BYTES) * WORD_BYTES >> bytes of parameters and 4 scales → `<< -(-50 // WORD_BYTES) * WORD_BYTES + 4 * SCALE_BYTES >>`.
 # Before you write: by how much do the scales of blocks of 32 make a 4-bit model larger? Guess in per cent.
 
 # %% nbgrader={"grade": false, "grade_id": "weight-bytes", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def weight_bytes(n_parameters: int, bits: int, block: int | None = None) -> int:
-    """Bytes that the parameters take, with one 2-byte scale for each block."""
+    """Bytes that the parameters take, with one << SCALE_BYTES >>-byte scale for each block."""
     ### BEGIN SOLUTION
+    # variant: if WORD_BYTES == 1
     packed = math.ceil(n_parameters * bits / 8)
-    scales = 0 if block is None else 2 * math.ceil(n_parameters / block)
+    # variant: else
+    packed = WORD_BYTES * math.ceil(n_parameters * bits / (8 * WORD_BYTES))
+    # variant: endif
+    scales = 0 if block is None else SCALE_BYTES * math.ceil(n_parameters / block)
     return packed + scales
     ### END SOLUTION
 
@@ -109,11 +118,23 @@ size = weight_bytes(1000, bits=16)
 assert size is not None, "nothing came back: end your function with `return ...`"
 assert size != 16000, "16000: that takes 16 for bytes; it is bits, and a byte has eight"
 assert size == 2000, f"1000 parameters of 16 bits are 2000 bytes, got {size!r}"
+# variant: if WORD_BYTES > 1
+size, words = weight_bytes(33, bits=4), {2: 18, 4: 20, 8: 24}[WORD_BYTES]
+assert size != 17, "17: you count bytes that are begun; in this version of the exercise words of << WORD_BYTES >> bytes count"
+assert size != 16, "16: that takes half a byte for none; a word that is begun counts as a whole"
+assert size == words, f"33 parameters of 4 bits are 16 and a half bytes, so {words} are taken, got {size!r}"
+# variant: endif
 size = weight_bytes(100, bits=4, block=32)
-assert size != 50, "50: the scales are missing; every block of 32 has one, of 2 bytes"
-assert size != 56, "56: the last 4 parameters are a block too, and it has a scale of its own"
-assert size != 54, "54: four scales, but each takes 2 bytes"
-assert size == 58, f"worked example: expected 58 bytes, got {size!r}"
+packed = {1: 50, 2: 50, 4: 52, 8: 56}[WORD_BYTES]
+assert size != packed, f"{packed}: the scales are missing; every block of 32 has one, of << '1 byte' if SCALE_BYTES == 1 else '%d bytes' % SCALE_BYTES >>"
+assert size != packed + 3 * SCALE_BYTES, f"{size}: the last 4 parameters are a block too, and it has a scale of its own"
+# variant: if SCALE_BYTES == 2
+assert size != packed + 4, f"{size}: four scales, but each takes 2 bytes"
+# variant: else
+assert size != packed + 8, f"{size}: your scales have 2 bytes; in this version of the exercise a scale has << SCALE_BYTES >>"
+# variant: endif
+expected = packed + 4 * SCALE_BYTES
+assert size == expected, f"worked example: expected {expected} bytes, got {size!r}"
 assert isinstance(size, int), f"bytes are whole numbers: expected an int, got {type(size).__name__}"
 
 # %% nbgrader={"grade": true, "grade_id": "weight-bytes-hidden", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}
@@ -123,29 +144,30 @@ import random
 rng = random.Random(2)
 for bits, block in [(4, None), (3, 7), (8, 64), (4, 32), (2, 100)]:
     n = rng.randrange(1001, 100_000, 2)
-    expected = -(-n * bits // 8) + (2 * len(range(0, n, block)) if block else 0)
+    expected = -(-n * bits // (8 * WORD_BYTES)) * WORD_BYTES + (SCALE_BYTES * len(range(0, n, block)) if block else 0)
     size = weight_bytes(n, bits, block)
     assert size == expected, f"{n} parameters of {bits} bits, block {block}: expected {expected} bytes, got {size!r}"
 size = weight_bytes(134_515_008, bits=32)
 assert size == 538_060_032, f"134,515,008 parameters of 32 bits are 538,060,032 bytes, got {size!r}"
-size = weight_bytes(33, bits=4)
-assert size == 17, f"33 parameters of 4 bits are 16 and a half bytes, so 17 are taken, got {size!r}"
-size = weight_bytes(130, bits=8, block=64)
-assert size == 136, f"130 parameters of 8 bits in blocks of 64: 130 bytes and 3 scales make 136, got {size!r}"
-size = weight_bytes(128, bits=4, block=64)
-assert size == 68, f"128 parameters fill two blocks of 64 exactly: 64 bytes and 2 scales make 68, got {size!r}"
+size, taken = weight_bytes(33, bits=4), {1: 17, 2: 18, 4: 20, 8: 24}[WORD_BYTES]
+assert size == taken, f"33 parameters of 4 bits are 16 and a half bytes, so {taken} are taken, got {size!r}"
+size, taken = weight_bytes(130, bits=8, block=64), {1: 130, 2: 130, 4: 132, 8: 136}[WORD_BYTES]
+expected = taken + 3 * SCALE_BYTES
+assert size == expected, f"130 parameters of 8 bits in blocks of 64: {taken} bytes and 3 scales make {expected}, got {size!r}"
+size, expected = weight_bytes(128, bits=4, block=64), 64 + 2 * SCALE_BYTES
+assert size == expected, f"128 parameters fill two blocks of 64 exactly: 64 bytes and 2 scales make {expected}, got {size!r}"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "models-that-fit-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 3 · What fits?  (difficulty 2 of 5 · 5 minutes · 30 points)
 #
 # Part of a computer's memory must stay free. Write `models_that_fit`: the names of the models whose weights fit into
-# the rest, **the largest first**. A model that needs exactly the rest fits. Memory is sold in GiB; one GiB is
+# the rest, **the << ORDER >> first**. A model that needs exactly the rest << "fits" if EXACT else "does not fit" >>. Memory is sold in GiB; one GiB is
 # `2**30` bytes, 7 % more than `10**9`.
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `sizes` | dict: name → bytes | names | list of str, by size, the largest first; equal sizes in alphabetical order |
+# | `sizes` | dict: name → bytes | names | list of str, by size, the << ORDER >> first; equal sizes in << "alphabetical order" if TIES == "alphabetical" else "reverse alphabetical order, z before a" >> |
 # | `memory_gib` | memory, GiB | | |
 # | `reserve` | share that stays free, `0 <= reserve < 1` | | |
 #
@@ -154,41 +176,87 @@ assert size == 68, f"128 parameters fill two blocks of 64 exactly: 64 bytes and 
 
 # %% nbgrader={"grade": false, "grade_id": "models-that-fit", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def models_that_fit(sizes: dict[str, int], memory_gib: float, reserve: float) -> list[str]:
-    """Names of the models that fit into the part of the memory that is not reserved, the largest first."""
+    """Names of the models that fit into the part of the memory that is not reserved, the << ORDER >> first."""
     ### BEGIN SOLUTION
     budget = memory_gib * 2**30 * (1 - reserve)
+    # variant: if EXACT
     fitting = [name for name in sizes if sizes[name] <= budget]
+    # variant: else
+    fitting = [name for name in sizes if sizes[name] < budget]
+    # variant: endif
+    # variant: if ORDER == "largest" and TIES == "alphabetical"
     return sorted(fitting, key=lambda name: (-sizes[name], name))
+    # variant: elif ORDER == "largest"
+    return sorted(fitting, key=lambda name: (sizes[name], name), reverse=True)
+    # variant: elif TIES == "alphabetical"
+    return sorted(fitting, key=lambda name: (sizes[name], name))
+    # variant: else
+    return sorted(fitting, key=lambda name: (-sizes[name], name), reverse=True)
+    # variant: endif
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "models-that-fit-visible", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
 names = models_that_fit({"small": 10**9, "large": 7 * 10**9}, memory_gib=8, reserve=0.5)
 assert names is not None, "nothing came back: end your function with `return ...`"
+# variant: if ORDER == "largest"
 assert names != ["large", "small"], "7 GB do not fit: half of the 8 GiB is reserved"
+# variant: else
+assert names != ["small", "large"], "7 GB do not fit: half of the 8 GiB is reserved"
+# variant: endif
 assert names == ["small"], f"worked example: expected ['small'], got {names!r}"
 names = models_that_fit({"a": 2_000_000_000, "b": 3_100_000_000, "c": 1_000_000_000}, memory_gib=4, reserve=0.25)
+# variant: if ORDER == "largest"
 assert names != ["c", "a", "b"], "that is the smallest first; the largest comes first"
 assert names != ["a", "c"], "b is missing: 3.1 GB fit into 3 GiB, because a GiB is 2**30 bytes, not 10**9"
 assert names == ["b", "a", "c"], f"all three fit into 3 GiB, the largest first: expected ['b', 'a', 'c'], got {names!r}"
+# variant: else
+assert names != ["b", "a", "c"], "that is the largest first; in this version of the exercise the smallest comes first"
+assert names != ["c", "a"], "b is missing: 3.1 GB fit into 3 GiB, because a GiB is 2**30 bytes, not 10**9"
+assert names == ["c", "a", "b"], f"all three fit into 3 GiB, the smallest first: expected ['c', 'a', 'b'], got {names!r}"
+# variant: endif
+# variant: if TIES == "reverse"
+names = models_that_fit({"a": 10**9, "c": 10**9, "b": 10**9}, memory_gib=4, reserve=0.25)
+assert names != ["a", "b", "c"], "equal sizes in alphabetical order; in this version of the exercise it is the reverse, z before a"
+assert names == ["c", "b", "a"], f"three of equal size, in reverse alphabetical order: expected ['c', 'b', 'a'], got {names!r}"
+# variant: endif
+# variant: if not EXACT
+names = models_that_fit({"full": 2**31, "less": 2**31 - 1}, memory_gib=4, reserve=0.5)
+assert "full" not in names, "full needs exactly what may be used, 2 GiB; in this version of the exercise it does not fit"
+assert names == ["less"], f"one byte less than the usable 2 GiB fits: expected ['less'], got {names!r}"
+# variant: endif
 
 # %% nbgrader={"grade": true, "grade_id": "models-that-fit-hidden", "locked": true, "points": 18, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import random
 
 rng = random.Random(3)
+
+
+def in_order(sizes, room):
+    """One after the other: the size that is next, and of its names the one that is next."""
+    left, found = {name: size for name, size in sizes.items() if size < room or (EXACT and size == room)}, []
+    while left:
+        size = max(left.values()) if ORDER == "largest" else min(left.values())
+        names = [name for name in left if left[name] == size]
+        found.append(min(names) if TIES == "alphabetical" else max(names))
+        del left[found[-1]]
+    return found
+
+
 for reserve in (0.125, 0.5, 0.75):
     memory_gib = rng.randint(8, 64)
     room = int(memory_gib * 2**30 * (1 - reserve))
     twin = rng.randint(1, room)
     some = [rng.randint(1, 2 * room) for _ in range(5)]
     sizes = dict(zip(rng.sample("abcdefghijklmnop", 9), [room, room + 1, twin, twin, *some], strict=True))
-    expected = [name for _, name in sorted((-size, name) for name, size in sizes.items() if size <= room)]
-    names = models_that_fit(dict(sizes), memory_gib, reserve)
+    names, expected = models_that_fit(dict(sizes), memory_gib, reserve), in_order(sizes, room)
     assert names == expected, f"{sizes}, {memory_gib} GiB, reserve {reserve}: expected {expected}, got {names!r}"
-names = models_that_fit({"exact": 3 * 2**30, "over": 3 * 2**30 + 1}, memory_gib=4, reserve=0.25)
-assert names == ["exact"], f"a model of exactly the usable 3 GiB fits, one byte more does not: got {names!r}"
-names = models_that_fit({"x": 2**30, "p": 2**33, "m": 2**30, "q": 2**34}, memory_gib=10, reserve=0.2)
-assert names == ["p", "m", "x"], f"8 GiB usable: p, then m and x, equal in size, by the alphabet; got {names!r}"
+sizes = {"exact": 3 * 2**30, "over": 3 * 2**30 + 1, "under": 3 * 2**30 - 1}
+names, expected = models_that_fit(dict(sizes), memory_gib=4, reserve=0.25), in_order(sizes, 3 * 2**30)
+assert names == expected, f"3 GiB usable; exactly that, a byte more and a byte less: expected {expected}, got {names!r}"
+sizes = {"x": 2**30, "p": 2**32, "m": 2**30, "q": 2**34}
+names, expected = models_that_fit(dict(sizes), memory_gib=10, reserve=0.2), in_order(sizes, 2**33)
+assert names == expected, f"8 GiB usable, q is too large, m and x are equal in size: expected {expected}, got {names!r}"
 names = models_that_fit({"huge": 2**40}, memory_gib=16, reserve=0.0)
 assert names == [], f"nothing fits, so the list is empty, got {names!r}"
 ### END HIDDEN TESTS
@@ -213,8 +281,8 @@ for bits, block in [(16, None), (8, 32), (4, 32)]:
 # numbers from the table. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "start-here-question", "locked": false, "points": 15, "schema_version": 3, "solution": true, "task": false}
-# At 4 bits with a scale per block of 32, QwQ-32B takes 17.16 GiB, so a computer with 24 GiB holds it with a quarter
-# kept free, and one with 16 GiB does not. DeepSeek-R1 takes 351.53 GiB even at 4 bits, which no home computer has. What
+# At 4 bits with a scale per block of 32, QwQ-32B takes << "{:.2f}".format(32763876352 * (0.5 + SCALE_BYTES / 32) / 2**30) >> GiB, so a computer with << 24 if SCALE_BYTES < 4 else 32 >> GiB holds it with a quarter
+# kept free, and one with << MEMORY_GIB >> GiB does not. DeepSeek-R1 takes << "{:.2f}".format(671026404352 * (0.5 + SCALE_BYTES / 32) / 2**30) >> GiB even at 4 bits, which no home computer has. What
 # is given up is precision: 4 bits round each parameter to one of 16 levels, and whether the answers suffer has to be
 # measured.
 #

@@ -28,7 +28,19 @@ from racecourse.models import load
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "transformers-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # What the model reads; at least 12 tokens.
 SENTENCE = "A horse that runs on its own racecourse knows every turn of it, but not the next horse."
-LAYER = 7  # whose weights and activations the checks use; 0 is the first
+LAYER = 7  # whose weights and activations the checks use; 0 is the first; one of: range(3, 27)
+HEAD_ORDER = "BHTC"  # exercise 1: the axes of the result; one of: "BHTC", "BTHC", "BHCT"
+GAIN = "weight"  # exercise 1: what the normalised numbers are multiplied by; one of: "weight", "1 + weight"
+QK_NORM_OF = "head"  # exercise 2: what a norm of queries or keys normalises; one of: "head", "row"
+TOTAL_OF = "all"  # exercise 2: the parts that are summed; one of: "all", "layers"
+CACHED_IN = "numbers"  # exercise 2: the unit of what is cached; one of: "numbers", "bytes"
+PAD_SIDE = "left"  # exercise 4: where a row is filled up; one of: "left", "right"
+COUNTS_ITSELF = True  # exercise 4: the window counts the token itself; one of: True, False
+TIE_FIRST = "smaller"  # exercise 6: the id that stands before, of equally likely tokens; one of: "smaller", "larger"
+MASS_OF = "before"  # exercise 6: what is summed up; one of: "before", "up to itself"
+FIRST_SLOT = 0  # exercise 7: the slot of position 0; one of: 0, 1, 2, 3
+ROUND = "up"  # exercise 7: the way round the ring; one of: "up", "down"
+CONTEXT = 32_768  # the table at the end: tokens of a long chain of thought; one of: 16_384, 32_768, 65_536, 131_072
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformers-real-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # The next cell loads the model and defines what the exercises are given: two rotations, and `real_layer`, which lets
@@ -114,19 +126,19 @@ for name, tensor in real_layer(LAYER).items():
 # Qwen3 drops the biases in QwQ-32B's attention and adds one thing: every query vector and every key vector goes
 # through an RMSNorm of its own before it is turned. One weight of `C` numbers serves all query heads. Write
 # `head_norm`, which takes the projection's output as it comes, cuts it into heads and normalises **each head by
-# itself**: divide by `sqrt(mean of squares + eps)`, then multiply by the weight.
+# itself**: divide by `sqrt(mean of squares + eps)`, then multiply by << "the weight" if GAIN == "weight" else "**1 plus the weight**, as Gemma does: a weight of 0 changes nothing" >>.
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `x_BTE` | float, `E = H * C`; head `h` is in channels `h*C` to `(h+1)*C - 1` | `normed_BHTC` | float, heads before tokens |
+# | `x_BTE` | float, `E = H * C`; head `h` is in channels `h*C` to `(h+1)*C - 1` | `normed_<< HEAD_ORDER >>` | float, << {"BHTC": "heads before tokens", "BTHC": "tokens before heads, as FlashAttention takes them", "BHCT": "heads first, tokens last, as keys stand in `q @ k`"}[HEAD_ORDER] >> |
 # | `weight_C` | float | | |
 # | `eps` | number | | |
 #
-# Worked example: one token, `C = 2`, `eps = 3`, weight `[2, 10]`, `x = [1, 1, 5, 1]`. Head 0 is `[1, 1]`: the mean of
-# squares is 1, the root of 1 + 3 is 2, so `[0.5, 0.5]`; times the weight `[2, 10]` → `[1, 5]`. Head 1 is `[5, 1]`: the
-# mean of squares is 13, the root of 13 + 3 is 4, so `[1.25, 0.25]`; times the weight `[2, 10]` → `[2.5, 2.5]`.
+# Worked example: one token, `C = 2`, `eps = 3`, weight `<< "[2, 10]" if GAIN == "weight" else "[1, 9]" >>`, `x = [1, 1, 5, 1]`. Head 0 is `[1, 1]`: the mean of
+# squares is 1, the root of 1 + 3 is 2, so `[0.5, 0.5]`; times << "the" if GAIN == "weight" else "1 +" >> weight<< "" if GAIN == "weight" else "," >> `[2, 10]` → `[1, 5]`. Head 1 is `[5, 1]`: the
+# mean of squares is 13, the root of 13 + 3 is 4, so `[1.25, 0.25]`; times << "the" if GAIN == "weight" else "1 +" >> weight<< "" if GAIN == "weight" else "," >> `[2, 10]` → `[2.5, 2.5]`.
 #
-# Before you write: with all weights 1, how large can a score `q · k / sqrt(C)` become at most? (No formula needed:
+# Before you write: with all weights << 1 if GAIN == "weight" else 0 >>, how large can a score `q · k / sqrt(C)` become at most? (No formula needed:
 # how long is a vector whose mean square is 1?)
 #
 # *Stuck?* `hint("head-norm")`
@@ -136,19 +148,55 @@ for name, tensor in real_layer(LAYER).items():
 def head_norm(x_BTE: Tensor, weight_C: Tensor, eps: float) -> Tensor:
     """Cut into heads of C channels, and divide each head of each token by its own root mean square."""
     ### BEGIN SOLUTION
+    # variant: if HEAD_ORDER == "BHTC"
     x_BHTC = x_BTE.unflatten(-1, (-1, len(weight_C))).transpose(1, 2)
     mean_square = x_BHTC.square().mean(-1, keepdim=True)
+    # variant: if GAIN == "weight"
     return weight_C * x_BHTC / torch.sqrt(mean_square + eps)
+    # variant: else
+    return (1 + weight_C) * x_BHTC / torch.sqrt(mean_square + eps)
+    # variant: endif
+    # variant: else
+    x_BTHC = x_BTE.unflatten(-1, (-1, len(weight_C)))
+    normed_BTHC = x_BTHC / torch.sqrt(x_BTHC.square().mean(-1, keepdim=True) + eps)
+    # variant: if GAIN == "weight"
+    normed_BTHC = weight_C * normed_BTHC
+    # variant: else
+    normed_BTHC = (1 + weight_C) * normed_BTHC
+    # variant: endif
+    # variant: if HEAD_ORDER == "BTHC"
+    return normed_BTHC
+    # variant: else
+    return normed_BTHC.permute(0, 2, 3, 1)
+    # variant: endif
+    # variant: endif
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "head-norm-visible", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 example = torch.tensor([[[1.0, 1.0, 5.0, 1.0]]])
+# variant: if GAIN == "weight"
 out = head_norm(example, torch.tensor([2.0, 10.0]), eps=3.0)
+# variant: else
+out = head_norm(example, torch.tensor([1.0, 9.0]), eps=3.0)
+# variant: endif
 assert out is not None, "nothing came back: end your function with `return ...`"
+# variant: if HEAD_ORDER == "BHTC"
 assert out.shape == (1, 2, 1, 2), f"B, H, T, C: expected (1, 2, 1, 2), got {tuple(out.shape)}"
+# variant: else
+assert out.shape != (1, 2, 1, 2), "your axes are B, H, T, C; in this version of the exercise they are << ', '.join(HEAD_ORDER) >>"
+sizes, back = {"B": 1, "H": 2, "T": 1, "C": 2}, [HEAD_ORDER.index(axis) for axis in "BHTC"]
+shape = tuple(sizes[axis] for axis in HEAD_ORDER)
+assert out.shape == shape, f"<< ', '.join(HEAD_ORDER) >>: expected {shape}, got {tuple(out.shape)}"
+out = out.permute(back)  # from here on B, H, T, C
+# variant: endif
 head_0, head_1 = ([round(number, 3) for number in head] for head in out[0, :, 0].tolist())
 assert not same(out[0, 0, 0], torch.tensor([0.5, 0.5])), "[0.5, 0.5]: normalised, but the weight is missing"
+# variant: if GAIN == "1 + weight"
+assert not same(out[0, 0, 0], torch.tensor([0.5, 4.5])), (
+    "[0.5, 4.5]: you multiply by the weight; in this version of the exercise it is 1 plus the weight"
+)
+# variant: endif
 assert not same(out[0, 0, 0], torch.tensor([0.5, 2.5])), "eps is outside the root: it is sqrt(mean square + eps)"
 assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0]) * 10**-0.5), (
     "the mean runs over both heads; each head has its own"
@@ -168,10 +216,21 @@ assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0])), "[2, 10]: eps is missi
 assert same(out[0, 0, 0], torch.tensor([1.0, 5.0])), f"worked example, head 0: expected [1.0, 5.0], got {head_0}"
 assert same(out[0, 1, 0], torch.tensor([2.5, 2.5])), f"worked example, head 1: expected [2.5, 2.5], got {head_1}"
 C, queries_BTE = model.config.head_dim, real_layer(LAYER)["queries_TE"][None]
+# variant: if GAIN == "weight"
 out, (_, T, E) = head_norm(queries_BTE, torch.ones(C), eps=0.0), queries_BTE.shape
+# variant: else
+out, (_, T, E) = head_norm(queries_BTE, torch.zeros(C), eps=0.0), queries_BTE.shape
+# variant: endif
+# variant: if HEAD_ORDER == "BHTC"
 assert out.shape == (1, E // C, T, C), f"real queries: expected {(1, E // C, T, C)}, got {tuple(out.shape)}"
+# variant: else
+sizes |= {"H": E // C, "T": T, "C": C}
+shape = tuple(sizes[axis] for axis in HEAD_ORDER)
+assert out.shape == shape, f"real queries: expected {shape}, got {tuple(out.shape)}"
+out = out.permute(back)
+# variant: endif
 assert same(out.square().mean(-1), torch.ones(1, E // C, T)), (
-    "real queries, weight 1, eps 0: every mean square must be 1"
+    "real queries, weight << 1 if GAIN == 'weight' else 0 >>, eps 0: every mean square must be 1"
 )
 token_1 = F.normalize(queries_BTE[0, 1, :C], dim=-1) * C**0.5
 assert same(out[0, 0, 1], token_1), (
@@ -185,13 +244,13 @@ import torch
 torch.manual_seed(101)
 for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
     x, weight = torch.randn(B, T, H * C), torch.rand(C) + 0.5
-    out = head_norm(x, weight, eps)
-    assert out.shape == (B, H, T, C), (
-        f"B={B}, T={T}, H={H}, C={C}: expected shape {(B, H, T, C)}, got {tuple(out.shape)}"
-    )
+    out, sizes = head_norm(x, weight, eps), {"B": B, "H": H, "T": T, "C": C}
+    shape = tuple(sizes[axis] for axis in HEAD_ORDER)
+    assert out.shape == shape, f"B={B}, T={T}, H={H}, C={C}: expected shape {shape}, got {tuple(out.shape)}"
+    out, gain = out.permute([HEAD_ORDER.index(axis) for axis in "BHTC"]), weight if GAIN == "weight" else 1 + weight
     for b, t, h in [(0, 0, 0), (B - 1, 1, H - 1), (0, T - 1, 1)]:
         vector = x[b, t, h * C : (h + 1) * C]
-        expected = vector / (vector @ vector / C + eps) ** 0.5 * weight
+        expected = vector / (vector @ vector / C + eps) ** 0.5 * gain
         assert torch.allclose(out[b, h, t], expected, atol=1e-5), f"row {b}, token {t}, head {h} of {H} is wrong"
 ### END HIDDEN TESTS
 
@@ -206,13 +265,13 @@ for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
 # | `V, D, L, H, K, C, F` | sizes (see the letters at the top) | `"embedding"` | the embedding matrix, `V × D` |
 # | `tied` | True: the output head **is** the embedding matrix | `"head"` | the output head, where it is one of its own |
 # | `qkv_bias` | True: the query, key and value projections have a bias each; the output projection has none | `"attention"` | the four projections, all layers |
-# | `qk_norm` | True: each layer has a head norm for queries and one for keys, as in exercise 1 | `"feed_forward"` | gate, up and down, all layers |
-# | | | `"norms"` | all norm weights: two per layer before its parts, head norms, one after the last layer |
-# | | | `"total"` | the sum of the five above |
-# | | | `"cached"` | **numbers** (not bytes) that the key-value cache keeps per token |
+# | `qk_norm` | True: each layer has << "a head norm for queries and one for keys, as in exercise 1" if QK_NORM_OF == "head" else "a norm for all its queries, `H * C` weights, and one for all its keys, `K * C`, as OLMo 2 has, and no head norms" >> | `"feed_forward"` | gate, up and down, all layers |
+# | | | `"norms"` | all norm weights: two per layer before its parts, << "head norms" if QK_NORM_OF == "head" else "norms of queries and keys" >>, one after the last layer |
+# | | | `"total"` | the sum of << "the five above" if TOTAL_OF == "all" else "three of them: attention, feed_forward and norms, without embedding and head, as scaling laws count" >> |
+# | | | `"cached"` | << "**numbers** (not bytes) that the key-value cache keeps per token" if CACHED_IN == "numbers" else "**bytes** that the key-value cache keeps per token, at 4 for each number" >> |
 #
-# Worked example: `V=10, D=4, L=1, H=2, K=1, C=2, F=6`, tied, no bias, no head norms → embedding 40, head 0, attention
-# 16 + 8 + 8 + 16 = 48, feed_forward 3 × 24 = 72, norms 12, total 172, cached 4.
+# Worked example: `V=10, D=4, L=1, H=2, K=1, C=2, F=6`, tied, no bias, no << "head norms" if QK_NORM_OF == "head" else "norms of queries and keys" >> → embedding 40, head 0, attention
+# 16 + 8 + 8 + 16 = 48, feed_forward 3 × 24 = 72, norms 12, total << 172 if TOTAL_OF == "all" else 132 >>, cached << 4 if CACHED_IN == "numbers" else 16 >>.
 #
 # Before you write: which is the largest part of SmolLM2-135M? And of QwQ-32B? Write both guesses down.
 #
@@ -221,12 +280,16 @@ for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
 
 # %% nbgrader={"grade": false, "grade_id": "count-parts", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def count_parts(c: dict) -> dict[str, int]:
-    """Parameters of each part of a decoder-only transformer, and the numbers that it caches per token."""
+    """Parameters of each part of a decoder-only transformer, and the << CACHED_IN >> that it caches per token."""
     ### BEGIN SOLUTION
     queries, keys = c["H"] * c["C"], c["K"] * c["C"]
     projections = c["D"] * (2 * queries + 2 * keys)
     biases = queries + 2 * keys if c["qkv_bias"] else 0
+    # variant: if QK_NORM_OF == "head"
     head_norms = 2 * c["C"] if c["qk_norm"] else 0
+    # variant: else
+    head_norms = queries + keys if c["qk_norm"] else 0
+    # variant: endif
     parts = {
         "embedding": c["V"] * c["D"],
         "head": 0 if c["tied"] else c["V"] * c["D"],
@@ -234,7 +297,16 @@ def count_parts(c: dict) -> dict[str, int]:
         "feed_forward": c["L"] * 3 * c["D"] * c["F"],
         "norms": c["L"] * (2 * c["D"] + head_norms) + c["D"],
     }
-    return parts | {"total": sum(parts.values()), "cached": 2 * c["L"] * keys}
+    # variant: if TOTAL_OF == "all"
+    total = sum(parts.values())
+    # variant: else
+    total = parts["attention"] + parts["feed_forward"] + parts["norms"]
+    # variant: endif
+    # variant: if CACHED_IN == "numbers"
+    return parts | {"total": total, "cached": 2 * c["L"] * keys}
+    # variant: else
+    return parts | {"total": total, "cached": 4 * 2 * c["L"] * keys}
+    # variant: endif
     ### END SOLUTION
 
 
@@ -251,19 +323,31 @@ assert parts["attention"] != 32, (
 )
 assert parts["feed_forward"] != 48, "48 for feed_forward: a gated one has three matrices, gate, up and down"
 assert parts["norms"] != 8, "8 for the norms: there is one more after the last layer"
+# variant: if CACHED_IN == "numbers"
 assert parts["cached"] != 2, "2 cached: keys and values are both kept"
 assert parts["cached"] != 8, "8 cached: only the K key-value heads are kept, not H"
+# variant: else
+assert parts["cached"] != 4, "4 cached: those are numbers; in this version of the exercise bytes are wanted, 4 for each"
+assert parts["cached"] != 8, "8 cached: keys and values are both kept, 4 bytes for each number"
+assert parts["cached"] != 32, "32 cached: only the K key-value heads are kept, not H"
+# variant: endif
 for name, expected in [
     ("embedding", 40),
     ("head", 0),
     ("attention", 48),
     ("feed_forward", 72),
     ("norms", 12),
-    ("cached", 4),
+    ("cached", 4 if CACHED_IN == "numbers" else 16),
 ]:
     assert parts[name] == expected, f"worked example: expected {expected} for {name}, got {parts[name]!r}"
-assert parts["total"] != 176, "176 in total: what is cached is not a parameter"
-assert parts["total"] == 172, f"worked example: expected 172 in total, got {parts['total']!r}"
+# variant: if TOTAL_OF == "layers"
+assert parts["total"] != 172, (
+    "172 in total: in this version of the exercise embedding and head are left out of the total"
+)
+# variant: endif
+total = 172 if TOTAL_OF == "all" else 132
+assert parts["total"] != total + parts["cached"], f"{parts['total']} in total: what is cached is not a parameter"
+assert parts["total"] == total, f"worked example: expected {total} in total, got {parts['total']!r}"
 wide = {**tiny, "D": 5, "L": 3, "C": 3, "tied": False, "qkv_bias": True}
 parts = count_parts(dict(wide))
 assert parts["attention"] != 3 * (60 + 8), "C is taken for D // H; here it is 3, and the config says so"
@@ -279,18 +363,38 @@ assert parts["attention"] == 3 * (90 + 12), (
     f"3 layers, D=5, C=3, with biases: expected 306 for attention, got {parts['attention']!r}"
 )
 assert parts["head"] == 50, f"an untied head is a matrix of its own: expected 50, got {parts['head']!r}"
+# variant: if CACHED_IN == "numbers"
 assert parts["cached"] == 18, f"3 layers, K=1, C=3: expected 18 numbers cached per token, got {parts['cached']!r}"
+# variant: else
+assert parts["cached"] == 72, f"3 layers, K=1, C=3: expected 72 bytes cached per token, got {parts['cached']!r}"
+# variant: endif
+# variant: if QK_NORM_OF == "head"
 norms = count_parts({**wide, "qk_norm": True})["norms"]
 assert norms != 3 * 10 + 5, "the head norms are missing: with qk_norm each layer has one for queries and one for keys"
 assert norms != 3 * (10 + 9) + 5, "(H + K) * C per layer: one weight of C numbers serves all heads"
 assert norms != 3 * (10 + 3) + 5, "C per layer: there are two head norms, one for queries and one for keys"
 assert norms == 3 * (10 + 6) + 5, f"3 layers, D=5, C=3, with head norms: expected 53 for norms, got {norms!r}"
+# variant: else
+norms = count_parts({**wide, "H": 4, "qk_norm": True})["norms"]
+assert norms != 3 * 10 + 5, "the norms of queries and keys are missing: with qk_norm each layer has one of either"
+assert norms != 3 * (10 + 6) + 5, (
+    "2 * C per layer: you count head norms; in this version of the exercise a norm has a weight for each channel of all "
+    "heads, H * C or K * C"
+)
+assert norms != 3 * (10 + 12) + 5, "H * C per layer: there is a norm for the keys, too, with K * C weights"
+assert norms != 3 * (10 + 24) + 5, "2 * H * C per layer: the keys have K heads only"
+assert norms == 3 * (10 + 15) + 5, f"3 layers, D=5, H=4, K=1, C=3: expected 80 for norms, got {norms!r}"
+# variant: endif
 real = model.config
 smollm2 = {"V": real.vocab_size, "D": real.d_model, "L": real.n_layers, "H": real.n_heads, "K": real.n_kv_heads,
            "C": real.head_dim, "F": real.d_ff, "tied": True, "qkv_bias": False, "qk_norm": False}  # fmt: skip
+# variant: if TOTAL_OF == "all"
 counted = sum(parameter.numel() for parameter in model.parameters())
+# variant: else
+counted = sum(parameter.numel() for parameter in model.parameters()) - real.vocab_size * real.d_model
+# variant: endif
 said = count_parts(dict(smollm2))["total"]
-assert said == counted, f"SmolLM2, the model that is loaded, has {counted:,} parameters; you count {said:,}"
+assert said == counted, f"SmolLM2, the model that is loaded, has {counted:,} parameters<< '' if TOTAL_OF == 'all' else ' without its embedding' >>; you count {said:,}"
 
 # %% nbgrader={"grade": true, "grade_id": "count-parts-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -307,8 +411,10 @@ qwq = {
     "qk_norm": False,
 }
 parts = count_parts(dict(qwq))
-assert parts["total"] == 32_763_876_352, f"QwQ-32B has 32,763,876,352 parameters, got {parts['total']:,}"
-assert parts["cached"] == 131_072, f"QwQ-32B caches 131,072 numbers per token, got {parts['cached']:,}"
+total = 32_763_876_352 if TOTAL_OF == "all" else 31_206_740_992  # less two matrices of 152,064 by 5,120
+assert parts["total"] == total, f"QwQ-32B: expected {total:,} parameters in total, got {parts['total']:,}"
+cached = 131_072 if CACHED_IN == "numbers" else 524_288
+assert parts["cached"] == cached, f"QwQ-32B caches {cached:,} {CACHED_IN} per token, got {parts['cached']:,}"
 qwen3 = {
     "V": 151936,
     "D": 1024,
@@ -322,10 +428,10 @@ qwen3 = {
     "qk_norm": True,
 }
 parts = count_parts(dict(qwen3))
-assert parts["norms"] == 65_536, (
-    f"Qwen3-0.6B has 65,536 norm weights, head norms of C numbers included, got {parts['norms']:,}"
-)
-assert parts["total"] == 596_049_920, f"Qwen3-0.6B has 596,049,920 parameters, got {parts['total']:,}"
+norms = 65_536 if QK_NORM_OF == "head" else 144_384  # in each of 28 layers (16 + 8) * 128 in place of 2 * 128
+assert parts["norms"] == norms, f"sizes of Qwen3-0.6B: expected {norms:,} norm weights, got {parts['norms']:,}"
+total = 596_049_920 - 65_536 + norms - (0 if TOTAL_OF == "all" else 151936 * 1024)
+assert parts["total"] == total, f"sizes of Qwen3-0.6B: expected {total:,} parameters in total, got {parts['total']:,}"
 assert all(type(number) is int for number in parts.values()), "counts are whole numbers: every value must be an int"
 ### END HIDDEN TESTS
 
@@ -416,12 +522,12 @@ for H, C, D in [(3, 8, 5), (1, 10, 2), (4, 2, 3)]:
 # ## 4 · Who may look where  (difficulty 3 of 5 · 12 minutes · 12 points)
 #
 # Mistral's first model and many since let a token look back over a **sliding window** only. At the same time a batch
-# of prompts of different lengths is filled up on the left with padding tokens, at which nobody should look. Write
+# of prompts of different lengths is filled up on the << PAD_SIDE >> with padding tokens, at which nobody should look. Write
 # `window_mask`, which says for a whole batch where each token may look. Token `t` of a row may look at token `s` of
 # the same row if
 #
 # 1. `s` is not later than `t`, and
-# 2. `s` is one of the last `window` tokens, `t` itself counted, and
+# 2. `s` is << "one of the last `window` tokens, `t` itself counted" if COUNTS_ITSELF else "`t` itself or one of the `window` tokens before it" >>, and
 # 3. `s` is no padding.
 #
 # A padding token may look **at itself and nowhere else**: its output is never used, but a softmax over nothing is
@@ -429,17 +535,24 @@ for H, C, D in [(3, 8, 5), (1, 10, 2), (4, 2, 3)]:
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `n_pad_B` | list of `B` ints: how many tokens on the left are padding | `mask_BTS` | bool, `(B, T, T)`; True where query `t` may look at key `s` |
+# | `n_pad_B` | list of `B` ints: how many tokens on the << PAD_SIDE >> are padding | `mask_BTS` | bool, `(B, T, T)`; True where query `t` may look at key `s` |
 # | `T` | tokens per row, padding included | | |
 # | `window` | int, `>= 1` | | |
 #
-# Worked example: `n_pad_B = [1]`, `T = 4`, `window = 2`, one line per query:
+# Worked example: `n_pad_B = [1]`, `T = 4`, `window = << 2 if COUNTS_ITSELF else 1 >>`, one line per query:
 #
 # ```
+# <% if PAD_SIDE == "left" %>
 # query 0 (padding)   1 0 0 0
 # query 1             0 1 0 0
 # query 2             0 1 1 0
 # query 3             0 0 1 1
+# <% else %>
+# query 0             1 0 0 0
+# query 1             1 1 0 0
+# query 2             0 1 1 0
+# query 3 (padding)   0 0 0 1
+# <% endif %>
 # ```
 #
 # Before you write: with `L` layers and a window of `w`, how far back can a token be influenced? More than `w`?
@@ -452,14 +565,27 @@ def window_mask(n_pad_B: list[int], T: int, window: int) -> Tensor:
     """True where a query may look: causal, within the window, not at padding; padding looks at itself."""
     ### BEGIN SOLUTION
     key_S, query_T1 = torch.arange(T), torch.arange(T)[:, None]
+    # variant: if COUNTS_ITSELF
     near_TS = (key_S <= query_T1) & (key_S > query_T1 - window)
+    # variant: else
+    near_TS = (key_S <= query_T1) & (key_S >= query_T1 - window)
+    # variant: endif
+    # variant: if PAD_SIDE == "left"
     is_real_B1S = key_S >= torch.tensor(n_pad_B)[:, None, None]
     return near_TS & is_real_B1S | (key_S == query_T1)
+    # variant: else
+    is_real_BT1 = query_T1 < T - torch.tensor(n_pad_B)[:, None, None]  # a real query sees no later token
+    return near_TS & is_real_BT1 | (key_S == query_T1)
+    # variant: endif
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "window-mask-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+# variant: if COUNTS_ITSELF
 out = window_mask([1], T=4, window=2)
+# variant: else
+out = window_mask([1], T=4, window=1)
+# variant: endif
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert out.shape == (1, 4, 4), f"one T by T table per row of the batch: expected (1, 4, 4), got {tuple(out.shape)}"
 assert out.dtype == torch.bool, f"True and False are wanted, dtype torch.bool; got {out.dtype}"
@@ -468,26 +594,73 @@ assert not out[0].triu(1).any() or out[0].tril(-1).any(), (
     "queries look at later keys only: rows are queries, columns are keys"
 )
 assert not out[0].triu(1).any(), "a query looks at a later key: s <= t is violated"
+# variant: if PAD_SIDE == "left"
 assert out[0, 3, 3], "query 3 does not see itself: s = t is allowed"
+# variant: else
+assert out[0, 2, 2], "query 2 does not see itself: s = t is allowed"
+assert out[0, 3, 3], "query 3 is padding and sees nothing: its softmax would be NaN; let it look at itself"
+# variant: endif
+# variant: if PAD_SIDE == "right"
+assert out[0, 1, 0], (
+    "query 1 does not look at token 0: you take the padding to be on the left; in this version of the exercise it is on "
+    "the right"
+)
+# variant: endif
+# variant: if COUNTS_ITSELF and PAD_SIDE == "left"
 assert not out[0, 3, 1], "query 3 sees three keys, 1, 2 and 3; a window of 2 is itself and one before"
 assert out[0, 3, 2], "query 3 sees only itself; a window of 2 is itself and one before"
+# variant: elif PAD_SIDE == "left"
+assert out[0, 3, 2], (
+    "query 3 sees only itself: you count it in its window; in this version of the exercise a window of 1 is itself and "
+    "one before"
+)
+assert not out[0, 3, 1], "query 3 sees three keys, 1, 2 and 3; a window of 1 is itself and one before"
+# variant: elif COUNTS_ITSELF
+assert not out[0, 2, 0], "query 2 sees three keys, 0, 1 and 2; a window of 2 is itself and one before"
+assert out[0, 2, 1], "query 2 sees only itself; a window of 2 is itself and one before"
+# variant: else
+assert out[0, 2, 1], (
+    "query 2 sees only itself: you count it in its window; in this version of the exercise a window of 1 is itself and "
+    "one before"
+)
+assert not out[0, 2, 0], "query 2 sees three keys, 0, 1 and 2; a window of 1 is itself and one before"
+# variant: endif
+# variant: if PAD_SIDE == "left"
 assert not out[0, 1, 0], "query 1 looks at token 0, which is padding: the padding is on the left, n_pad tokens of it"
 assert out[0, 0].any(), "query 0 is padding and sees nothing: its softmax would be NaN; let it look at itself"
 assert table == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]], f"worked example: got {table}"
+# variant: else
+assert not out[0, 3, :3].any(), "query 3 is padding and looks at other tokens; it may look at itself only"
+assert table == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]], f"worked example: got {table}"
+# variant: endif
 full = window_mask([0, 3], T=5, window=9)
 assert full.shape == (2, 5, 5), f"two rows: expected (2, 5, 5), got {tuple(full.shape)}"
 assert torch.equal(full[0], torch.ones(5, 5).tril().bool()), (
     "no padding, a window longer than the text: a plain causal mask"
 )
+# variant: if PAD_SIDE == "left"
 assert not full[1, 2, :2].any(), "row 1, query 2 is padding and looks at other padding; it may look at itself only"
 assert full[1, 2, 2], "row 1, query 2 is padding: it looks at itself"
+# variant: else
+assert not full[1, 4, :4].any(), "row 1, query 4 is padding and looks at other tokens; it may look at itself only"
+assert full[1, 4, 4], "row 1, query 4 is padding: it looks at itself"
+# variant: endif
 real, C = real_layer(LAYER), model.config.head_dim
 q, k, v = (real[name][:, :C] for name in ("queries_TE", "keys_TE", "values_TE"))
+# variant: if PAD_SIDE == "left"
 padded = [torch.cat((torch.full((2, C), 50.0), x))[None] for x in (q, k, v)]
+# variant: else
+padded = [torch.cat((x, torch.full((2, C), 50.0)))[None] for x in (q, k, v)]
+# variant: endif
 alone = F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=window_mask([0], T=len(q), window=5))
 beside = F.scaled_dot_product_attention(*padded, attn_mask=window_mask([2], T=len(q) + 2, window=5))
+# variant: if PAD_SIDE == "left"
 assert not beside.isnan().any(), "real attention with 2 padding tokens in front gives NaN: some query sees nothing"
 assert same(beside[:, 2:], alone), "real attention: 2 padding tokens in front change what the sentence's own tokens see"
+# variant: else
+assert not beside.isnan().any(), "real attention with 2 padding tokens behind gives NaN: some query sees nothing"
+assert same(beside[:, :-2], alone), "real attention: 2 padding tokens behind change what the sentence's own tokens see"
+# variant: endif
 
 # %% nbgrader={"grade": true, "grade_id": "window-mask-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -499,7 +672,9 @@ for n_pad_B, T, window in [([0, 2, 5], 7, 3), ([4, 0], 6, 1), ([1, 3, 0, 2], 5, 
     assert out.shape == (len(n_pad_B), T, T), f"{what}: expected shape {(len(n_pad_B), T, T)}, got {tuple(out.shape)}"
     for b, n_pad in enumerate(n_pad_B):
         for t in range(T):
-            seen = [t] if t < n_pad else [s for s in range(n_pad, t + 1) if t - s < window]
+            real = range(n_pad, T) if PAD_SIDE == "left" else range(T - n_pad)
+            reach = window - 1 if COUNTS_ITSELF else window
+            seen = [s for s in real if 0 <= t - s <= reach] if t in real else [t]
             said = torch.nonzero(out[b, t])[:, 0].tolist()
             assert said == seen, f"{what}: query {t} of row {b} may look at {seen}, got {said}"
 ### END HIDDEN TESTS
@@ -667,19 +842,27 @@ for H, K, C, T in [(6, 2, 4, 5), (4, 4, 6, 7), (6, 3, 8, 4)]:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "mass-above-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 6 · How much p does a token need?  (difficulty 2 of 5 · 10 minutes · 10 points)
 #
+# <% if MASS_OF == "before" %>
 # **Top-p** sampling sorts the tokens by probability, the most likely first, and keeps them until their probabilities
 # add up to `p`; the token that reaches `p` is kept as well. Turn the question round. A token is kept exactly when the
 # tokens **before** it add up to less than `p`. Write `mass_above`: for every token at once, the probability that
 # stands before it. Whoever has this needs no sorting any more to apply any `p`: `mass_above(...) < p` is the set.
+# <% else %>
+# **Top-p** sampling sorts the tokens by probability, the most likely first, and keeps them until their probabilities
+# add up to `p`. In this version of the exercise it is strict: a token with which they would add up to more than `p` is
+# dropped. Turn the question round. A token is kept exactly when it and the tokens before it add up to at most `p`.
+# Write `mass_above`: for every token at once, the probability of all tokens **up to it, itself included**. Whoever has
+# this needs no sorting any more to apply any `p`: `mass_above(...) <= p` is the set.
+# <% endif %>
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `logits_BV` | float | `mass_BV` | float; entry `v`: the sum of the probabilities of all tokens that stand before `v` |
+# | `logits_BV` | float | `mass_BV` | float; entry `v`: the sum of the probabilities of << "all tokens that stand before `v`" if MASS_OF == "before" else "`v` and all tokens that stand before it" >> |
 # | `temperature` | number `> 0`; logits are divided by it before the softmax | | |
 #
-# Of two tokens that are equally likely, the one with the smaller id stands before the other.
+# Of two tokens that are equally likely, the one with the << TIE_FIRST >> id stands before the other.
 #
-# Worked example: probabilities `[0.1, 0.6, 0.3]`, temperature 1 → `[0.9, 0.0, 0.6]`.
+# Worked example: probabilities `[0.1, 0.6, 0.3]`, temperature 1 → `<< "[0.9, 0.0, 0.6]" if MASS_OF == "before" else "[1.0, 0.6, 0.9]" >>`.
 #
 # Before you write: at a higher temperature, does the second most likely token need a larger `p` or a smaller one?
 #
@@ -688,12 +871,20 @@ for H, K, C, T in [(6, 2, 4, 5), (4, 4, 6, 7), (6, 3, 8, 4)]:
 
 # %% nbgrader={"grade": false, "grade_id": "mass-above", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def mass_above(logits_BV: Tensor, temperature: float) -> Tensor:
-    """For every token, the summed probability of the tokens that top-p sampling takes before it."""
+    """For every token, the summed probability of the tokens that top-p sampling takes << 'before it' if MASS_OF == 'before' else 'up to it' >>."""
     ### BEGIN SOLUTION
     probs_BV = (logits_BV / temperature).softmax(dim=-1)
+    # variant: if TIE_FIRST == "smaller"
     sorted_BV, order_BV = probs_BV.sort(dim=-1, descending=True, stable=True)
+    # variant: else
+    sorted_BV, order_BV = (part.flip(-1) for part in probs_BV.sort(dim=-1, stable=True))
+    # variant: endif
+    # variant: if MASS_OF == "before"
     before_BV = sorted_BV.cumsum(dim=-1) - sorted_BV
     return torch.zeros_like(probs_BV).scatter(-1, order_BV, before_BV)
+    # variant: else
+    return torch.zeros_like(probs_BV).scatter(-1, order_BV, sorted_BV.cumsum(dim=-1))
+    # variant: endif
     ### END SOLUTION
 
 
@@ -703,6 +894,7 @@ out = mass_above(logits.clone(), temperature=1.0)
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert out.shape == (1, 3), f"one number per token: expected (1, 3), got {tuple(out.shape)}"
 said = [round(number, 3) for number in out[0].tolist()]
+# variant: if MASS_OF == "before"
 assert said != [1.0, 0.6, 0.9], (
     "[1.0, 0.6, 0.9]: that counts the token's own probability too; only what stands before it counts"
 )
@@ -714,15 +906,53 @@ assert said != [0.6, 0.9, 0.0], (
 )
 assert said != [0.0, 0.4, 0.1], "[0, 0.4, 0.1]: the least likely first; top-p starts with the most likely"
 assert said == [0.9, 0.0, 0.6], f"worked example: expected [0.9, 0.0, 0.6], got {said}"
+# variant: else
+assert said != [0.9, 0.0, 0.6], (
+    "[0.9, 0.0, 0.6]: you count only what stands before a token; in this version of the exercise its own probability "
+    "counts, too"
+)
+assert said != [0.6, 0.9, 1.0], (
+    "[0.6, 0.9, 1]: right numbers in sorted order; each belongs to the token that it came from"
+)
+assert said != [0.9, 1.0, 0.6], (
+    "[0.9, 1, 0.6]: indexing with the sorting order sorts once more; scatter puts things back"
+)
+assert said != [0.1, 1.0, 0.4], "[0.1, 1, 0.4]: the least likely first; top-p starts with the most likely"
+assert said == [1.0, 0.6, 0.9], f"worked example: expected [1.0, 0.6, 0.9], got {said}"
+# variant: endif
 said = [round(number, 3) for number in mass_above(torch.zeros(1, 4), temperature=1.0)[0].tolist()]
+# variant: if TIE_FIRST == "smaller" and MASS_OF == "before"
 assert said != [0.0, 0.0, 0.0, 0.0], "four tokens of 0.25; equally likely: the smaller id stands before the other"
 assert said != [0.75, 0.5, 0.25, 0.0], "equally likely: the smaller id stands before, not the larger"
 assert said == [0.0, 0.25, 0.5, 0.75], f"four tokens of 0.25: expected [0.0, 0.25, 0.5, 0.75], got {said}"
+# variant: elif MASS_OF == "before"
+assert said != [0.0, 0.0, 0.0, 0.0], "four tokens of 0.25; equally likely: the larger id stands before the other"
+assert said != [0.0, 0.25, 0.5, 0.75], (
+    "equally likely: you let the smaller id stand before; in this version of the exercise it is the larger"
+)
+assert said == [0.75, 0.5, 0.25, 0.0], f"four tokens of 0.25: expected [0.75, 0.5, 0.25, 0.0], got {said}"
+# variant: elif TIE_FIRST == "smaller"
+assert said != [1.0, 0.75, 0.5, 0.25], "equally likely: the smaller id stands before, not the larger"
+assert said == [0.25, 0.5, 0.75, 1.0], f"four tokens of 0.25: expected [0.25, 0.5, 0.75, 1.0], got {said}"
+# variant: else
+assert said != [0.25, 0.5, 0.75, 1.0], (
+    "equally likely: you let the smaller id stand before; in this version of the exercise it is the larger"
+)
+assert said == [1.0, 0.75, 0.5, 0.25], f"four tokens of 0.25: expected [1.0, 0.75, 0.5, 0.25], got {said}"
+# variant: endif
 many = mass_above(torch.zeros(1, 64), temperature=1.0)
+# variant: if TIE_FIRST == "smaller" and MASS_OF == "before"
 assert same(many[0], torch.arange(64) / 64), (
     "64 equally likely tokens are out of order: a sort keeps equals in the order of their ids only if it is stable"
 )
+# variant: else
+ranks = torch.arange(64) if TIE_FIRST == "smaller" else torch.arange(64).flip(0)
+assert same(many[0], (ranks if MASS_OF == "before" else ranks + 1) / 64), (
+    "64 equally likely tokens are out of order: a sort keeps equals in the order of their ids only if it is stable"
+)
+# variant: endif
 hot = mass_above(torch.tensor([[0.0, 2.0, 4.0], [4.0, 2.0, 0.0]]), temperature=2.0)
+# variant: if MASS_OF == "before"
 expected = torch.tensor([0.0, 1.0, 2.0]).softmax(-1)
 assert not same(hot[0, 1], torch.tensor([0.0, 4.0, 8.0]).softmax(-1)[2]), (
     "the logits are divided by the temperature, not multiplied"
@@ -733,9 +963,22 @@ assert not same(hot[0, 1], torch.tensor([0.0, 2.0, 4.0]).softmax(-1)[2]), (
 assert not same(hot[:, 1], torch.zeros(2)) and same(hot[0, 1], expected[2]), (
     f"temperature 2, row 0: token 1 stands behind {expected[2]:.4f}, got {hot[0, 1]:.4f}"
 )
+# variant: else
+expected = 1 - torch.tensor([0.0, 1.0, 2.0]).softmax(-1)[0]
+assert not same(hot[0, 1], 1 - torch.tensor([0.0, 4.0, 8.0]).softmax(-1)[0]), (
+    "the logits are divided by the temperature, not multiplied"
+)
+assert not same(hot[0, 1], 1 - torch.tensor([0.0, 2.0, 4.0]).softmax(-1)[0]), (
+    "temperature 2 changed nothing: divide the logits by it"
+)
+assert same(hot[0, 1], expected), (
+    f"temperature 2, row 0: up to token 1 stand {expected:.4f}, got {hot[0, 1]:.4f}"
+)
+# variant: endif
 assert same(hot[1], hot[0].flip(0)), "row 1 is row 0 reversed; each row is sorted and summed by itself"
 logits = real_layer(LAYER)["logits_TV"][-3:]
 mass, probs = mass_above(logits.clone(), temperature=1.0), logits.softmax(-1)
+# variant: if MASS_OF == "before"
 for p in (0.3, 0.9):
     kept = mass < p
     total, least = (probs * kept).sum(-1), probs.masked_fill(~kept, 2.0).amin(-1)
@@ -743,13 +986,24 @@ for p in (0.3, 0.9):
         f"SmolLM2's next token: the tokens kept at p={p} add up to {total.tolist()}, too little"
     )
     assert (total - least < p + 1e-3).all(), f"SmolLM2's next token: at p={p} the set is larger than it needs to be"
+# variant: else
+for p in (0.3, 0.9):
+    kept = mass <= p
+    total, following = (probs * kept).sum(-1), probs.masked_fill(kept, 0.0).amax(-1)
+    assert (total <= p + 1e-3).all(), (
+        f"SmolLM2's next token: the tokens kept at p={p} add up to {total.tolist()}, too much"
+    )
+    assert (total + following > p - 1e-3).all(), f"SmolLM2's next token: at p={p} one more token has room in the set"
+# variant: endif
 
 # %% nbgrader={"grade": true, "grade_id": "mass-above-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
 import torch
 
 out = mass_above(torch.zeros(2, 4), temperature=1.0)
-assert torch.allclose(out, torch.tensor([[0.0, 0.25, 0.5, 0.75]] * 2), atol=1e-6), (
+four = [0.0, 0.25, 0.5, 0.75] if TIE_FIRST == "smaller" else [0.75, 0.5, 0.25, 0.0]
+own = 0 if MASS_OF == "before" else 1
+assert torch.allclose(out, torch.tensor([four] * 2) + own * 0.25, atol=1e-6), (
     f"equal probabilities: by id, got {out.tolist()}"
 )
 torch.manual_seed(106)
@@ -761,8 +1015,9 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
     assert out.shape == (B, V), f"expected shape {(B, V)}, got {tuple(out.shape)}"
     for b in range(B):
         for v in range(V):
-            before = [u for u in range(V) if logits[b, u] > logits[b, v] or (logits[b, u] == logits[b, v] and u < v)]
-            expected = probs[b, before].sum().item()
+            first = range(v) if TIE_FIRST == "smaller" else range(v + 1, V)
+            before = [u for u in range(V) if logits[b, u] > logits[b, v] or (logits[b, u] == logits[b, v] and u in first)]
+            expected = (probs[b, before].sum() + own * probs[b, v]).item()
             assert abs(out[b, v].item() - expected) < 1e-5, (
                 f"B={B}, V={V}, temperature {temperature}: token {v} of row {b}"
             )
@@ -773,7 +1028,7 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
 #
 # With a sliding window (exercise 4) only the last `W` keys are ever looked at, so a cache of `W` slots is enough,
 # however long the text. Moving everything one place for each new token would be slow. A **ring** moves nothing: the
-# token at position `p` goes into slot `p % W`, over the one that has left the window. Write `ring_write`, which
+# token at position `p` goes into slot `<< "p % W" if ROUND == "up" and FIRST_SLOT == 0 else "(%d %s p) %% W" % (FIRST_SLOT, "+" if ROUND == "up" else "-") >>`, over the one that has left the window. Write `ring_write`, which
 # stores the keys of new tokens. (Values are stored by a second call.)
 #
 # | in | | out | |
@@ -783,8 +1038,21 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
 # | `new_KTC` | float: keys of tokens `n_seen` to `n_seen + T - 1`; `T` may exceed `W` | | |
 #
 # Worked example: `K = C = 1`, `W = 4`, the key of position `p` is `10 p`. Positions 0, 1, 2 into an empty ring → ring
+# <% if ROUND == "up" and FIRST_SLOT == 0 %>
 # `[0, 10, 20, 0]`, positions `[0, 1, 2, -1]`. Then positions 3 and 4 → ring `[40, 10, 20, 30]`, positions
 # `[4, 1, 2, 3]`.
+# <% else %>
+# <% set turn = 1 if ROUND == "up" else -1 %>
+# <% set keys, first, then = [], [], [] %>
+# <% for slot in range(4) %>
+# <% set p = ((slot - FIRST_SLOT) * turn) % 4 %>
+# <% set _ = keys.append(10 * p if p < 3 else 0) %>
+# <% set _ = first.append(p if p < 3 else -1) %>
+# <% set _ = then.append(p if p > 0 else 4) %>
+# <% endfor %>
+# `<< keys >>`, positions `<< first >>`: position 0 goes into slot << FIRST_SLOT >>. Then positions 3 and 4 → ring `[<< then | join("0, ") >>0]`, positions
+# `<< then >>`.
+# <% endif %>
 #
 # Before you write: now the slots are out of order. Must they be sorted before a query looks at them? (The keys were
 # turned before they were stored.)
@@ -800,10 +1068,22 @@ def ring_write(ring_KWC: Tensor, n_seen: int, new_KTC: Tensor) -> tuple[Tensor, 
     end = n_seen + T
     fresh = torch.arange(max(n_seen, end - W), end)  # of a long piece, only what stays in the window
     ring_KWC = ring_KWC.clone()
+    # variant: if ROUND == "up" and FIRST_SLOT == 0
     ring_KWC[:, fresh % W] = new_KTC[:, fresh - n_seen]
+    # variant: elif ROUND == "up"
+    ring_KWC[:, (FIRST_SLOT + fresh) % W] = new_KTC[:, fresh - n_seen]
+    # variant: else
+    ring_KWC[:, (FIRST_SLOT - fresh) % W] = new_KTC[:, fresh - n_seen]
+    # variant: endif
     held = torch.arange(max(0, end - W), end)
     positions_W = torch.full((W,), -1)
+    # variant: if ROUND == "up" and FIRST_SLOT == 0
     positions_W[held % W] = held
+    # variant: elif ROUND == "up"
+    positions_W[(FIRST_SLOT + held) % W] = held
+    # variant: else
+    positions_W[(FIRST_SLOT - held) % W] = held
+    # variant: endif
     return ring_KWC, positions_W
     ### END SOLUTION
 
@@ -819,6 +1099,7 @@ assert isinstance(out, tuple) and len(out) == 2, f"two tensors are wanted, ring 
 ring, positions = out
 assert not empty.any(), "the ring that came in was changed: clone it and write into the clone"
 assert ring.shape == (1, 4, 1), f"the ring keeps its shape (1, 4, 1), got {tuple(ring.shape)}"
+# variant: if ROUND == "up" and FIRST_SLOT == 0
 assert ring[0, :, 0].tolist() == [0, 10, 20, 0], f"first write: expected [0, 10, 20, 0], got {ring[0, :, 0].tolist()}"
 assert positions.shape == (4,), f"positions: one per slot, expected shape (4,), got {tuple(positions.shape)}"
 assert positions[3] != 0 and positions[3] != 3, "slot 3 is empty: its position is -1"
@@ -839,6 +1120,39 @@ assert said == [40, 50, 20, 30], f"6 tokens into 4 slots: expected [40, 50, 20, 
 assert positions.tolist() == [4, 5, 2, 3], (
     f"6 tokens into 4 slots: expected positions [4, 5, 2, 3], got {positions.tolist()}"
 )
+# variant: else
+there = [(FIRST_SLOT + p if ROUND == "up" else FIRST_SLOT - p) % 4 for p in range(4)]  # slots of positions 0 to 3
+
+
+def laid(*by_position: int) -> list[int]:
+    return [by_position[there.index(slot)] for slot in range(4)]
+
+
+said, expected = ring[0, :, 0].tolist(), laid(0, 10, 20, 0)
+where = "in this version of the exercise it is slot << '(%d %s p) %% W' % (FIRST_SLOT, '+' if ROUND == 'up' else '-') >>"
+assert said != [0, 10, 20, 0], f"first write: you put position p into slot p % W; {where}"
+assert said == expected, f"first write: expected {expected}, got {said}"
+assert positions.shape == (4,), f"positions: one per slot, expected shape (4,), got {tuple(positions.shape)}"
+assert positions.tolist() != [0, 1, 2, -1], f"first write: the positions are those of slot p % W; {where}"
+assert positions[there[3]] not in (0, 3), f"slot {there[3]} is empty: its position is -1"
+expected = laid(0, 1, 2, -1)
+assert positions.tolist() == expected, f"first write: expected positions {expected}, got {positions.tolist()}"
+ring, positions = ring_write(torch.tensor(laid(0, 10, 20, 0)).float().view(1, 4, 1), 3, keys(3, 4))
+said, expected = ring[0, :, 0].tolist(), laid(40, 10, 20, 30)
+assert said != laid(30, 40, 20, 0), f"the second write began where position 0 lies; position 3 belongs to slot {there[3]}"
+assert said != laid(0, 10, 20, 30), f"position 4 was lost: the ring goes round, and it belongs to slot {there[0]}"
+assert said == expected, f"second write: expected {expected}, got {said}"
+there_now = positions.tolist()
+assert there_now != laid(4, -1, -1, 3), "positions 1 and 2 are still in their slots, from the earlier call"
+assert there_now == laid(4, 1, 2, 3), f"second write: expected positions {laid(4, 1, 2, 3)}, got {there_now}"
+ring, positions = ring_write(torch.zeros(1, 4, 1), 0, keys(0, 1, 2, 3, 4, 5))
+said, expected = ring[0, :, 0].tolist(), laid(40, 50, 20, 30)
+assert said != laid(0, 10, 20, 30), "6 tokens into 4 slots: the last four stay, not the first four"
+assert said == expected or said != [20, 30, 40, 50], f"6 tokens into 4 slots: the last four stay, but position 2 belongs to slot {there[2]}"
+assert said == expected, f"6 tokens into 4 slots: expected {expected}, got {said}"
+expected = laid(4, 5, 2, 3)
+assert positions.tolist() == expected, f"6 tokens into 4 slots: expected positions {expected}, got {positions.tolist()}"
+# variant: endif
 real, C, W = real_layer(LAYER), model.config.head_dim, 6
 k_KTC, v_KTC = cut_heads(real["keys_TE"], C), cut_heads(real["values_TE"], C)
 query, T = real["queries_TE"][-1:, :C], k_KTC.shape[1]
@@ -868,7 +1182,7 @@ for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, 
         ring, n_seen = new, n_seen + T
         expected = [-1] * W
         for p in range(n_seen):
-            expected[p % W] = p
+            expected[(FIRST_SLOT + p if ROUND == "up" else FIRST_SLOT - p) % W] = p
         assert positions.tolist() == expected, f"{what}: expected positions {expected}, got {positions.tolist()}"
         assert positions.dtype == torch.int64, f"positions are int64, got {positions.dtype}"
         for slot, p in enumerate(expected):
@@ -1015,7 +1329,7 @@ for T, S, C, size, scale in [(6, 12, 4, 5, 1.0), (3, 9, 16, 2, 40.0), (5, 5, 2, 
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "table-heads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # Now put your count to work. The next cell earns nothing. It prints what QwQ-32B would be with other numbers of
-# key-value heads, all else equal: its parameters, and its cache for one long chain of thought at 2 bytes per number.
+# key-value heads, all else equal: its parameters<< "" if TOTAL_OF == "all" else " (embedding and head left out, as in exercise 2)" >>, and its cache for one long chain of thought at << 2 if CACHED_IN == "numbers" else 4 >> bytes per number.
 
 # %% nbgrader={"grade": false, "grade_id": "table-heads", "locked": true, "schema_version": 3, "solution": false, "task": false}
 QWQ = {
@@ -1032,9 +1346,13 @@ QWQ = {
 }
 for K in (40, 8, 1):
     parts = count_parts({**QWQ, "K": K})
-    n_bytes = 32_768 * parts["cached"] * 2
+    # variant: if CACHED_IN == "numbers"
+    n_bytes = CONTEXT * parts["cached"] * 2
+    # variant: else
+    n_bytes = CONTEXT * parts["cached"]
+    # variant: endif
     print(f"K = {K:2}: {parts['total'] / 1e9:6.2f} billion parameters; ", end="")
-    print(f"cache of 32,768 tokens: {n_bytes / 2**30:5.2f} GiB ({n_bytes / 1e9:5.2f} GB)")
+    print(f"cache of {CONTEXT:,} tokens: {n_bytes / 2**30:5.2f} GiB ({n_bytes / 1e9:5.2f} GB)")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "transformers-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 9 · In your own words  (difficulty 2 of 5 · 8 minutes · 12 points)
@@ -1045,10 +1363,12 @@ for K in (40, 8, 1):
 # would find it out. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "transformers-question", "locked": false, "points": 12, "schema_version": 3, "solution": true, "task": false}
-# From 40 to 8 key-value heads the cache of 32,768 tokens falls from 40 to 8 GiB (42.95 to 8.59 GB), a fifth, while the
-# parameters fall only from 35.45 to 32.76 billion. Per user the weights are shared and the cache is not: with ten
-# such users the caches take 80 GiB instead of 400, more than the 61 GiB (65.5 GB) of the weights in 2 bytes. It also
-# matters for speed, because each new token reads the whole cache. One head would save 7 more GiB per user, but then all 40 query heads
+# <% set gib = CONTEXT / 4096 * (1 if CACHED_IN == "numbers" else 2) %>
+# <% set billion = 0 if TOTAL_OF == "all" else 1.55713536 %>
+# From 40 to 8 key-value heads the cache of << "{:,}".format(CONTEXT) >> tokens falls from << "{:g} to {:g} GiB ({:.2f} to {:.2f} GB)".format(5 * gib, gib, 5 * gib * 1.073741824, gib * 1.073741824) >>, a fifth, while the
+# parameters fall only from << "{:.2f} to {:.2f}".format(35.4487552 - billion, 32.763876352 - billion) >> billion<< "" if TOTAL_OF == "all" else " (embedding and head, 1.56 billion, left out)" >>. Per user the weights are shared and the cache is not: with ten
+# such users the caches take << "{:g} GiB instead of {:g}".format(10 * gib, 50 * gib) >>, << "more than" if 10 * gib > 61 else "beside" >> the 61 GiB (65.5 GB) of the weights in 2 bytes. It also
+# matters for speed, because each new token reads the whole cache. One head would save << "{:g}".format(gib * 7 / 8) >> more GiB per user, but then all 40 query heads
 # look at the same keys, and the model can tell fewer things apart; also one head cannot be divided among the 8 chips
 # of a server. How much quality is lost is not in the table: one would train, or convert and train on, the same model
 # with K = 40, 8 and 1 on the same data and compare the loss and long-context tasks.

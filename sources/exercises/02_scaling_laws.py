@@ -28,7 +28,14 @@ from racecourse.learn.hints import hint
 # loss = E + A / n_parameters**alpha + B / n_tokens**beta, nats per token. These constants are Epoch AI's, from the
 # runs that the Chinchilla paper plots (Besiroglu and others, 2024).
 LAW = {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658}
-INFERENCE_TOKENS = [0, 10**13, 10**14, 10**15]  # what a model reads and writes for its users, for the table at the end
+COOLDOWN = "root"  # how the rate falls at the end of a run; one of: "root", "line", "square", "cosine"
+NORM = "length"  # what of the joined gradient is limited; one of: "length", "sum", "largest"
+SOFTMAX_FLOP = 0  # FLOP of the softmax for each score; one of: 0, 3, 4, 5
+PASSES = 3  # what training costs, in forward passes; one of: 3, 4
+TRAINING_FLOP = 6  # per parameter and token of training; one of: 6, 8
+USE_FLOP = 2  # per parameter and token that is read or written for a user; one of: 2, 1, 3
+# Trillions of tokens that a model reads and writes for its users, for the table at the end.
+INFERENCE_TRILLIONS = (0, 10, 100, 1000)  # one of: (0, 10, 100, 1000), (0, 5, 50, 500), (0, 20, 200, 2000)
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "scaling-tools-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # The next cell defines two comparisons and a rounding, which the checks use. Nothing in it is graded.
@@ -132,9 +139,27 @@ assert math.isclose(bits, 13 / math.log(2) / 14), f"two documents with the same 
 # only adds its own **cooldown**, in which the rate falls. Hägele and others (2024) found that a cooldown along
 # `1 - sqrt(x)`, where `x` goes from 0 to 1, ends lower than a straight line. Write `branched_rates`, the plan of a
 # ladder.
+# <% if COOLDOWN == "line" %>
+#
+# Yours is the ladder to compare with, so its cooldowns fall along the **straight line** `1 - x`.
+# <% elif COOLDOWN == "square" %>
+#
+# Yours is the ladder to compare with, so its cooldowns fall along the **parabola** `1 - x**2`, slowly at first.
+# <% elif COOLDOWN == "cosine" %>
+#
+# Yours is the ladder to compare with, so its cooldowns fall along **half a cosine**, `(1 + cos(pi * x)) / 2`.
+# <% endif %>
 #
 # - **Cooldown.** The run that ends after `end` steps spends its last `end // part` steps in the cooldown. Of `n` such
+# <% if COOLDOWN == "root" %>
 #   steps, step `i` (counted from 0) has the rate `peak * (1 - sqrt(i / n))`.
+# <% elif COOLDOWN == "line" %>
+#   steps, step `i` (counted from 0) has the rate `peak * (1 - i / n)`.
+# <% elif COOLDOWN == "square" %>
+#   steps, step `i` (counted from 0) has the rate `peak * (1 - (i / n)**2)`.
+# <% else %>
+#   steps, step `i` (counted from 0) has the rate `peak * (1 + cos(pi * i / n)) / 2`.
+# <% endif %>
 # - **Trunk.** It rises in a line: step `s`, counted from 0, has `peak * (s + 1) / warmup` while `s < warmup`, then
 #   `peak`. It stops where the longest run begins its cooldown. No run begins it before the warm-up is over.
 #
@@ -146,7 +171,15 @@ assert math.isclose(bits, 13 / math.log(2) / 14), f"two documents with the same 
 # | `peak` | float, the highest rate | | |
 #
 # Worked example: `ends=[16, 40], part=4, warmup=4, peak=2.0` → a trunk of 30 steps that begins `0.5, 1.0, 1.5, 2.0`;
+# <% if COOLDOWN == "root" %>
 # run 16 leaves it after 12 steps and cools down with `2.0, 1.0, 0.586, 0.268`; run 40 cools down for 10 steps. That is
+# <% elif COOLDOWN == "line" %>
+# run 16 leaves it after 12 steps and cools down with `2.0, 1.5, 1.0, 0.5`; run 40 cools down for 10 steps. That is
+# <% elif COOLDOWN == "square" %>
+# run 16 leaves it after 12 steps and cools down with `2.0, 1.875, 1.5, 0.875`; run 40 cools down for 10 steps. That is
+# <% else %>
+# run 16 leaves it after 12 steps and cools down with `2.0, 1.707, 1.0, 0.293`; run 40 cools down for 10 steps. That is
+# <% endif %>
 # 30 + 4 + 10 = 44 steps in place of 16 + 40 = 56.
 #
 # Before you write: a ladder of ten runs, each 1.5 times as long as the one before, a fifth of each in the cooldown.
@@ -164,7 +197,15 @@ def branched_rates(ends: list[int], part: int, warmup: int, peak: float) -> dict
     branches = {}
     for end in ends:
         n = end // part
+        # variant: if COOLDOWN == "root"
         branches[end] = [peak * (1 - math.sqrt(i / n)) for i in range(n)]
+        # variant: elif COOLDOWN == "line"
+        branches[end] = [peak * (1 - i / n) for i in range(n)]
+        # variant: elif COOLDOWN == "square"
+        branches[end] = [peak * (1 - (i / n) ** 2) for i in range(n)]
+        # variant: else
+        branches[end] = [peak * (1 + math.cos(math.pi * i / n)) / 2 for i in range(n)]
+        # variant: endif
     return {"trunk": trunk, "branches": branches, "steps": n_trunk + sum(map(len, branches.values()))}
     ### END SOLUTION
 
@@ -187,10 +228,26 @@ short = [round(rate, 3) for rate in plan["branches"][16]]
 assert len(short) != 16, "branch 16 has 16 rates: the trunk's part is in it; a branch holds its cooldown only"
 assert len(short) != 10, "branch 16 cools down for 10 steps, as long as run 40; each run has a cooldown of its own"
 assert len(short) == 4, f"branch 16 cools down for 16 // 4 = 4 steps, got {len(short)}"
+# variant: if COOLDOWN == "root"
 assert short != [2, 1.5, 1, 0.5], "branch 16 falls in a straight line; 1 - sqrt(x) falls fast at first"
 assert short != [2, 1.732, 1.414, 1], "branch 16 falls along sqrt(1 - x); it is 1 - sqrt(x)"
 assert short != [1, 0.586, 0.268, 0], "branch 16 ends with a rate of 0, a step that changes nothing: i counts from 0"
 assert short == [2, 1, 0.586, 0.268], f"branch 16: expected [2, 1, 0.586, 0.268], got {short}"
+# variant: else
+shapes = {
+    "root": ("1 - sqrt(x)", [2, 1, 0.586, 0.268], [1, 0.586, 0.268, 0]),
+    "line": ("the straight line 1 - x", [2, 1.5, 1, 0.5], [1.5, 1, 0.5, 0]),
+    "square": ("the parabola 1 - x**2", [2, 1.875, 1.5, 0.875], [1.875, 1.5, 0.875, 0]),
+    "cosine": ("half a cosine, (1 + cos(pi * x)) / 2", [2, 1.707, 1, 0.293], [1.707, 1, 0.293, 0]),
+}
+wanted, rates, too_early = shapes[COOLDOWN]
+for words, others, _ in shapes.values():
+    assert words == wanted or short != others, (
+        f"branch 16 falls along {words}; in this version of the exercise it falls along {wanted}"
+    )
+assert short != too_early, "branch 16 ends with a rate of 0, a step that changes nothing: i counts from 0"
+assert short == rates, f"branch 16: expected {rates}, got {short}"
+# variant: endif
 assert len(plan["branches"][40]) == 10, f"branch 40: expected 10 rates, got {len(plan['branches'][40])}"
 assert plan["steps"] != 56, "56 steps: these are two runs from the start; the trunk is computed once for both"
 assert plan["steps"] != 30, "30 steps: that is the trunk; the cooldowns are computed too"
@@ -198,6 +255,10 @@ assert plan["steps"] == 44, f"steps: expected 30 + 4 + 10 = 44, got {plan['steps
 
 # %% nbgrader={"grade": true, "grade_id": "branched-rates-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+# variant: if COOLDOWN == "cosine"
+import math
+
+# variant: endif
 cases = [([300, 59, 118], 5, 10, 3e-3), ([25, 50, 104, 201], 10, 1, 0.5), ([31, 3], 4, 2, 1.0)]
 for ends, part, warmup, peak in cases:
     given = list(ends)
@@ -214,7 +275,16 @@ for ends, part, warmup, peak in cases:
         n = int(end / part)
         assert len(rates) == n, f"{what}: run {end} cools down for {n} steps, got {len(rates)}"
         for i in range(n):
-            assert abs(rates[i] - peak * (1 - (i / n) ** 0.5)) < 1e-9, f"{what}: rate {i} of branch {end} is wrong"
+            # variant: if COOLDOWN == "root"
+            fall = 1 - (i / n) ** 0.5
+            # variant: elif COOLDOWN == "line"
+            fall = (n - i) / n
+            # variant: elif COOLDOWN == "square"
+            fall = (n - i) * (n + i) / n**2
+            # variant: else
+            fall = math.cos(math.pi * i / n / 2) ** 2  # half of 1 + the cosine of twice the angle
+            # variant: endif
+            assert abs(rates[i] - peak * fall) < 1e-9, f"{what}: rate {i} of branch {end} is wrong"
     steps = n_trunk + sum(int(end / part) for end in ends)
     assert plan["steps"] == steps, f"{what}: expected {steps} steps in all, got {plan['steps']!r}"
 ### END HIDDEN TESTS
@@ -360,20 +430,38 @@ for shape, lr, betas, eps, decay in cases:
 # Until October 2024 widely used training code gave every piece the same weight, and few noticed.
 #
 # The joined gradient is then **clipped by its global norm**: take all gradients as one long vector, the one of every
+# <% if NORM == "length" %>
 # parameter tensor behind the other. If its length (the root of the sum of all squares) exceeds `limit`, multiply all of
 # them by the same factor, so that the length becomes `limit`. If not, leave them. Write `accumulate_and_clip`.
+# <% elif NORM == "sum" %>
+# parameter tensor behind the other. Mostly the length of this vector is limited. Here its norm is another one, **the sum
+# of the absolute values** of all its numbers. If the norm exceeds `limit`, multiply all numbers by the same factor, so
+# that the norm becomes `limit`. If not, leave them. Write `accumulate_and_clip`.
+# <% else %>
+# parameter tensor behind the other. Mostly the length of this vector is limited. Here its norm is another one, **the
+# largest absolute value** among all its numbers. If the norm exceeds `limit`, multiply all numbers by the same factor,
+# so that the norm becomes `limit`. If not, leave them. Write `accumulate_and_clip`.
+# <% endif %>
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `pieces` | list of `(grads, n_judged)`: a list of tensors, one per parameter, and an int | `(grads, norm)` | list of **new** tensors; float, the length **before** clipping |
+# | `pieces` | list of `(grads, n_judged)`: a list of tensors, one per parameter, and an int | `(grads, norm)` | list of **new** tensors; float, the << "length" if NORM == "length" else "norm" >> **before** clipping |
 # | `limit` | number `> 0` | | |
 #
 # A piece with `n_judged = 0` may come with gradients that are NaN: its mean, `(losses * judged).sum() / judged.sum()`,
 # is 0 / 0. Leave it out; at least one piece has judged tokens.
 #
 # Worked example, two parameters: piece 1 has `[8, 1]` and `[2]` from 1 judged token, piece 2 `[0, 1]` and `[2]` from 3
+# <% if NORM == "length" %>
 # judged tokens. Joined: `[(1*8 + 3*0) / 4, 1] = [2, 1]` and `[2]`. The length is `sqrt(4 + 1 + 4) = 3`. With
 # `limit = 1.5` → `[1, 0.5]` and `[1]`, norm `3.0`.
+# <% elif NORM == "sum" %>
+# judged tokens. Joined: `[(1*8 + 3*0) / 4, 1] = [2, 1]` and `[2]`. The norm is `2 + 1 + 2 = 5`. With
+# `limit = 2.5` → `[1, 0.5]` and `[1]`, norm `5.0`.
+# <% else %>
+# judged tokens. Joined: `[(1*8 + 3*0) / 4, 1] = [2, 1]` and `[2]`. The norm is `2`. With
+# `limit = 1.0` → `[1, 0.5]` and `[1]`, norm `2.0`.
+# <% endif %>
 #
 # Before you write: all tensors are clipped together. Does that change the gradient's direction, or its length only?
 #
@@ -382,12 +470,22 @@ for shape, lr, betas, eps, decay in cases:
 
 # %% nbgrader={"grade": false, "grade_id": "accumulate-clip", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def accumulate_and_clip(pieces: list[tuple[list[Tensor], int]], limit: float) -> tuple[list[Tensor], float]:
+    # variant: if NORM == "length"
     """Gradients of the mean loss over all judged tokens, no longer than `limit`, and their length before clipping."""
+    # variant: else
+    """Gradients of the mean loss over all judged tokens, of a norm up to `limit`, and their norm before clipping."""
+    # variant: endif
     ### BEGIN SOLUTION
     judged = [(grads, n) for grads, n in pieces if n > 0]
     total = sum(n for _, n in judged)
     joined = [sum(n / total * grads[i] for grads, n in judged) for i in range(len(judged[0][0]))]
+    # variant: if NORM == "length"
     norm = math.sqrt(sum(grad.square().sum().item() for grad in joined))
+    # variant: elif NORM == "sum"
+    norm = sum(grad.abs().sum().item() for grad in joined)
+    # variant: else
+    norm = max(grad.abs().max().item() for grad in joined)
+    # variant: endif
     factor = limit / norm if norm > limit else 1.0
     return [grad * factor for grad in joined], norm
     ### END SOLUTION
@@ -404,10 +502,15 @@ assert not same(grads[0], [4.0, 1.0]), "[4, 1]: every piece has the same weight;
 assert not same(grads[0], [8.0, 2.0]), "[8, 2]: that is the sum of the pieces' means; it has to be the mean over tokens"
 assert not same(grads[0], [8.0, 4.0]), "[8, 4]: weighed by the judged tokens, but not divided by their number, 4"
 assert not same(grads[0], [4.0, 2.0]), "[4, 2]: weighed by the judged tokens, but divided by the pieces; divide by 4"
+# variant: if NORM == "length"
 assert not grads[0].norm() > 50, "limit 100, and a gradient of length 3 became longer: clipping never makes it longer"
+# variant: else
+assert not grads[0].norm() > 30, "limit 100, and a gradient below it became longer: clipping never makes it longer"
+# variant: endif
 assert same(grads[0], [2.0, 1.0]) and same(grads[1], [2.0]), (
     f"joined, limit 100: expected [2, 1] and [2], got {rounded(grads[0])} and {rounded(grads[1])}"
 )
+# variant: if NORM == "length"
 assert not near(norm, 9.0, 1e-5), "norm 9: the root is missing"
 assert not near(norm, 5**0.5 + 2, 1e-5), "norm 4.236: the sum of the tensors' lengths; sum all squares, then one root"
 assert not near(norm, 5.0, 1e-5), "norm 5: the sum of the absolute numbers; it is the root of the sum of the squares"
@@ -425,17 +528,79 @@ assert same(grads[0], [1.0, 0.5], 1e-4) and same(grads[1], [1.0], 1e-4), (
 )
 assert not near(norm, 1.5, 1e-4), "norm 1.5: the length after clipping; a training log wants the one before it"
 assert near(norm, 3.0, 1e-5), f"limit 1.5: the norm before clipping is 3.0, got {norm!r}"
+# variant: else
+words, right, of_pieces = {
+    "sum": ("the sum of the absolute values", 5.0, (11, 3)),
+    "largest": ("the largest absolute value", 2.0, (8, 2)),
+}[NORM]
+assert not near(norm, 3.0, 1e-5), (
+    f"norm 3: that is the length, the root of the sum of the squares; in this version of the exercise it is {words}"
+)
+assert not near(norm, 9.0, 1e-5), f"norm 9: the sum of the squares; in this version of the exercise it is {words}"
+# variant: if NORM == "sum"
+assert not near(norm, 2.0, 1e-5), "norm 2: the largest number, or the sum of the last tensor; sum all numbers"
+assert not near(norm, 5 / 3, 1e-5), "norm 1.667: the mean of the absolute values; it is their sum"
+# variant: else
+assert not near(norm, 4.0, 1e-5), "norm 4: the largest number of each tensor, added up; take the largest of all"
+assert not near(norm, 5.0, 1e-5), "norm 5: the sum of the absolute values; it is the largest of them"
+# variant: endif
+assert near(norm, right, 1e-5), f"norm: expected {right}, got {norm!r}"
+grads, norm = accumulate_and_clip(pieces, limit=right / 2)
+assert not same(grads[0], [2.0, 1.0]) or not same(grads[1], [2.0]), (
+    f"a norm of {right} with a limit of {right / 2}: nothing was clipped"
+)
+# variant: if NORM == "largest"
+assert not same(grads[0], [1.0, 1.0]), "[1, 1]: each number was clipped; all are multiplied by the same factor"
+# variant: else
+assert not same(grads[1], [2.0]), "[2]: each tensor was clipped by its own norm; one factor for all tensors"
+# variant: endif
+times = [right / 2 / norm_of_piece for norm_of_piece in of_pieces]
+apart = torch.tensor([times[0] * 8 / 4, (times[0] * 1 + times[1] * 3) / 4])
+assert not same(grads[0], apart), "every piece was clipped before they were joined; join first, then clip once"
+assert same(grads[0], [1.0, 0.5], 1e-4) and same(grads[1], [1.0], 1e-4), (
+    f"limit {right / 2}: expected [1, 0.5] and [1], got {rounded(grads[0])} and {rounded(grads[1])}"
+)
+assert not near(norm, right / 2, 1e-4), (
+    f"norm {right / 2}: the norm after clipping; a training log wants the one before it"
+)
+assert near(norm, right, 1e-5), f"limit {right / 2}: the norm before clipping is {right}, got {norm!r}"
+# variant: if NORM == "largest"
+uneven_pair = [([torch.tensor([2.0, 1.0]), torch.tensor([0.5])], 3)]
+grads, norm = accumulate_and_clip(uneven_pair, limit=1.0)
+assert not near(norm, 0.5, 1e-5), "[2, 1] and [0.5], norm 0.5: that is the last tensor's; take the largest of all"
+assert not same(grads[1], [0.5]), "[2, 1] and [0.5]: each tensor was clipped by its own norm; one factor for all"
+assert same(grads[1], [0.25]), f"[2, 1] and [0.5], limit 1: expected [1, 0.5] and [0.25], got {rounded(grads[1])}"
+# variant: endif
+# variant: endif
 padding = ([torch.full((2,), float("nan")), torch.full((1,), float("nan"))], 0)
+# variant: if NORM == "length"
 grads, norm = accumulate_and_clip([padding, *pieces], limit=1.5)
+# variant: else
+grads, norm = accumulate_and_clip([padding, *pieces], limit=right / 2)
+# variant: endif
 assert grads[0].isfinite().all(), "a piece without judged tokens made everything NaN: 0 * NaN is NaN, leave it out"
 assert same(grads[0], [1.0, 0.5], 1e-4), f"with a piece of padding: expected [1, 0.5] again, got {rounded(grads[0])}"
-grads, norm = accumulate_and_clip([([torch.zeros(2), torch.zeros(1)], 5)], limit=1.5)
-assert grads[0].isfinite().all(), "all gradients zero: 0 / 0 is NaN; divide by the norm only if it exceeds the limit"
-assert norm == 0 and same(grads[0], [0.0, 0.0]), f"all gradients zero: expected zeros and norm 0, got norm {norm!r}"
+# variant: if NORM == "length"
 square = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
 norm = accumulate_and_clip([([square], 2)], limit=9.0)[1]
 assert not near(norm, 4.0, 1e-5), "norm 4 for the matrix [[3, 0], [0, 4]]: that is its spectral norm; flatten it first"
 assert near(norm, 5.0, 1e-5), f"the matrix [[3, 0], [0, 4]] has the length 5, got {norm!r}"
+# variant: else
+square = torch.tensor([[3.0, 2.0], [0.0, -4.0]])
+norm = accumulate_and_clip([([square], 2)], limit=20.0)[1]
+# variant: if NORM == "sum"
+assert not near(norm, 1.0, 1e-5), "norm 1 for the matrix [[3, 2], [0, -4]]: the numbers were added with their signs"
+assert not near(norm, 6.0, 1e-5), "norm 6 for the matrix [[3, 2], [0, -4]]: one column's sum; flatten it first"
+assert near(norm, 9.0, 1e-5), f"the absolute values of the matrix [[3, 2], [0, -4]] sum to 9, got {norm!r}"
+# variant: else
+assert not near(norm, 3.0, 1e-5), "norm 3 for the matrix [[3, 2], [0, -4]]: a negative number has an absolute value too"
+assert not near(norm, 5.0, 1e-5), "norm 5 for the matrix [[3, 2], [0, -4]]: one row's sum; flatten it first"
+assert near(norm, 4.0, 1e-5), f"the largest absolute value of the matrix [[3, 2], [0, -4]] is 4, got {norm!r}"
+# variant: endif
+# variant: endif
+grads, norm = accumulate_and_clip([([torch.zeros(2), torch.zeros(1)], 5)], limit=1.5)
+assert grads[0].isfinite().all(), "all gradients zero: 0 / 0 is NaN; divide by the norm only if it exceeds the limit"
+assert norm == 0 and same(grads[0], [0.0, 0.0]), f"all gradients zero: expected zeros and norm 0, got norm {norm!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "accumulate-clip-hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -456,7 +621,13 @@ for counts, limit in [([5, 0, 2, 9], 0.7), ([7], 0.1), ([4], 1e6), ([0, 0, 3, 1]
             assert grads[i].data_ptr() != grad.data_ptr(), f"{what}: a tensor that came in came back; make new ones"
     flat = [n * torch.cat([grad.double().flatten() for grad in g]) for g, n in zip(raw, counts, strict=True) if n]
     flat = sum(flat) / sum(counts)
+    # variant: if NORM == "length"
     length = flat.norm().item()
+    # variant: elif NORM == "sum"
+    length = sum(abs(number) for number in flat.tolist())
+    # variant: else
+    length = max(max(flat.tolist()), -min(flat.tolist()))
+    # variant: endif
     assert math.isclose(norm, length, rel_tol=1e-4), f"{what}: expected the norm {length:.5f}, got {norm!r}"
     expected = flat * min(1.0, limit / length)
     out = torch.cat([grad.double().flatten() for grad in grads])
@@ -478,7 +649,15 @@ for counts, limit in [([5, 0, 2, 9], 0.7), ([7], 0.1), ([4], 1e6), ([0, 0, 3, 1]
 # - **Attention.** For each pair of a token and a token that it looks at, each of the `H` query heads forms a score, a
 #   product of two vectors of `C` numbers, and adds a weighted value of `C` numbers: `C` multiplications and `C`
 #   additions both times. In every layer.
+# <% if SOFTMAX_FLOP %>
+# - **Softmax.** Each score costs << SOFTMAX_FLOP >> FLOP more, for its share of the softmax. This counts as attention.
+# <% endif %>
+# <% if PASSES == 3 %>
 # - **Training** takes the forward pass and a backward pass of twice its cost.
+# <% else %>
+# - **Training** takes the forward pass, a backward pass of twice its cost, and before that **the forward pass once
+#   more**: to spare memory, what the layers had computed was not kept (activation checkpointing, in full).
+# <% endif %>
 #
 # | in | | out: dict | |
 # |---|---|---|---|
@@ -489,8 +668,10 @@ for counts, limit in [([5, 0, 2, 9], 0.7), ([7], 0.1), ([4], 1e6), ([0, 0, 3, 1]
 #
 # Worked example: `V=13, D=5, L=3, H=4, K=1, C=3, F=7, N=930` and `lengths=[3, 2]`. A layer has 60 + 60 + 15 + 15 = 150
 # numbers in its projections and 3 × 35 = 105 in its feed-forward part; three layers and the head, 65, make 830. Five
-# tokens: 2 × 830 × 5 = 8,300. Pairs: (1 + 2 + 3) + (1 + 2) = 9; each costs 4 heads × 3 layers × 12 = 144, in all 1,296.
-# Training: 3 × 9,596 = 28,788, which is 1.0318 times 6ND.
+# <% set each = 4 * 3 * (12 + SOFTMAX_FLOP) %>
+# <% set bill = PASSES * (8300 + 9 * each) %>
+# tokens: 2 × 830 × 5 = 8,300. Pairs: (1 + 2 + 3) + (1 + 2) = 9; each costs 4 heads × 3 layers × << 12 + SOFTMAX_FLOP >> = << each >>, in all << "{:,}".format(9 * each) >>.
+# Training: << PASSES >> × << "{:,}".format(8300 + 9 * each) >> = << "{:,}".format(bill) >>, which is << "%.4f" % (bill / 27900) >> times 6ND.
 #
 # Before you write: QwQ-32B with rows of 4,096 tokens, one document each. Is its bill above 6ND or below, and by how
 # many per cent? Remember that its embedding matrix counts in N.
@@ -506,8 +687,12 @@ def row_flops(c: dict, lengths: list[int]) -> dict:
     weights = c["L"] * (projections + 3 * c["D"] * c["F"]) + c["D"] * c["V"]
     pairs = sum(n * (n + 1) // 2 for n in lengths)
     matrices = 2 * weights * sum(lengths)
+    # variant: if SOFTMAX_FLOP
+    attention = (4 * c["C"] + SOFTMAX_FLOP) * c["H"] * c["L"] * pairs
+    # variant: else
     attention = 4 * c["C"] * c["H"] * c["L"] * pairs
-    training = 3 * (matrices + attention)
+    # variant: endif
+    training = PASSES * (matrices + attention)
     over_6nd = training / (6 * c["N"] * sum(lengths))
     return {"matrices": matrices, "attention": attention, "training": training, "over_6nd": over_6nd}
     ### END SOLUTION
@@ -530,32 +715,57 @@ for value, message in [
     (7250, "a gated feed-forward part has three matrices: gate, up and down"),
     (3200, "that is one layer and the head; there are L layers"),
     (1660, "that is one token; the row has 5"),
-    (24900, "that is training; matrices and attention are of the forward pass alone"),
+    (8300 * PASSES, "that is training; matrices and attention are of the forward pass alone"),
 ]:
     assert bill["matrices"] != value, f"{value} for the matrices: {message}"
 assert bill["matrices"] == 8300, f"worked example: expected 8300 for the matrices, got {bill['matrices']!r}"
+per_head = 12 + SOFTMAX_FLOP  # FLOP of a pair of tokens, in one head of one layer
 for value, message in [
-    (1872, "tokens look at later ones; a document of 3 has 1 + 2 + 3 pairs, not 9"),
-    (2160, "tokens look at earlier documents too; count the pairs of each document by itself"),
-    (3600, "that is every pair of the row; a token looks at earlier tokens of its own document"),
-    (576, "a token looks at itself too; a document of 3 has 1 + 2 + 3 pairs"),
-    (936, "half of n * n pairs; with the token itself it is n * (n + 1) / 2"),
-    (324, "every one of the H query heads forms its own scores, also where they share a key"),
-    (648, "half of it: scores and values both cost C multiplications and C additions"),
-    (432, "that is one layer; there are L"),
-    (540, "D is taken for H * C; each head works on C channels"),
+    (13 * 12 * per_head, "tokens look at later ones; a document of 3 has 1 + 2 + 3 pairs, not 9"),
+    (15 * 12 * per_head, "tokens look at earlier documents too; count the pairs of each document by itself"),
+    (25 * 12 * per_head, "that is every pair of the row; a token looks at earlier tokens of its own document"),
+    (4 * 12 * per_head, "a token looks at itself too; a document of 3 has 1 + 2 + 3 pairs"),
+    (13 * 6 * per_head, "half of n * n pairs; with the token itself it is n * (n + 1) / 2"),
+    (9 * 3 * per_head, "every one of the H query heads forms its own scores, also where they share a key"),
+    (9 * 12 * (6 + SOFTMAX_FLOP), "half of it: scores and values both cost C multiplications and C additions"),
+    (9 * 4 * per_head, "that is one layer; there are L"),
+    (9 * (60 + 12 * SOFTMAX_FLOP), "D is taken for H * C; each head works on C channels"),
+    # variant: if SOFTMAX_FLOP
+    (9 * 12 * 12, f"the softmax is missing; in this version of the exercise it costs {SOFTMAX_FLOP} FLOP per score"),
+    (9 * 12 * (12 + 2 * SOFTMAX_FLOP), "the softmax is counted twice; a pair has one score per head and layer"),
+    (9 * 3 * (48 + SOFTMAX_FLOP), "the softmax of one head; each of the H heads has one"),
+    (9 * 4 * (36 + SOFTMAX_FLOP), "the softmax of one layer; there are L"),
+    # variant: endif
 ]:
     assert bill["attention"] != value, f"{value} for attention: {message}"
-assert bill["attention"] == 1296, f"worked example: expected 1296 for attention, got {bill['attention']!r}"
-assert bill["training"] != 19192, "19192 for training: that is the backward pass; the forward pass comes first"
-assert bill["training"] != 9596, "9596 for training: that is the forward pass; the backward pass costs twice that"
-assert bill["training"] != 24900, "24900 for training: the attention is missing"
-assert bill["training"] == 28788, f"worked example: expected 28788 for training, got {bill['training']!r}"
-assert not near(bill["over_6nd"], 27900 / 28788), "0.9692: turn the fraction over; the exact bill comes first"
-assert near(bill["over_6nd"], 28788 / 27900), f"worked example: expected 1.0318, got {bill['over_6nd']!r}"
+looks = 9 * 12 * per_head
+assert bill["attention"] == looks, f"worked example: expected {looks} for attention, got {bill['attention']!r}"
+forward, right = 8300 + looks, PASSES * (8300 + looks)
+assert bill["training"] != 2 * forward, (
+    f"{2 * forward} for training: that is the backward pass; the forward pass comes first"
+)
+assert bill["training"] != forward, (
+    f"{forward} for training: that is the forward pass; the backward pass costs twice that"
+)
+# variant: if PASSES == 4
+assert bill["training"] != 3 * forward, (
+    f"{3 * forward} for training: in this version of the exercise the forward pass is computed a second time"
+)
+# variant: endif
+assert bill["training"] != PASSES * 8300, f"{PASSES * 8300} for training: the attention is missing"
+assert bill["training"] == right, f"worked example: expected {right} for training, got {bill['training']!r}"
+assert not near(bill["over_6nd"], 27900 / right), (
+    f"{27900 / right:.4f}: turn the fraction over; the exact bill comes first"
+)
+assert near(bill["over_6nd"], right / 27900), (
+    f"worked example: expected {right / 27900:.4f}, got {bill['over_6nd']!r}"
+)
 long, packed = row_flops(dict(tiny), [512]), row_flops(dict(tiny), [64] * 8)
 assert long["matrices"] == packed["matrices"], "512 tokens cost the matrices the same, in one document or in eight"
-assert long["attention"] == 144 * 512 * 513 // 2, f"one document of 512: got {long['attention']:,} FLOP of attention"
+pairs_of_512 = 512 * 513 // 2
+assert long["attention"] == 12 * per_head * pairs_of_512, (
+    f"one document of 512: got {long['attention']:,} FLOP of attention"
+)
 
 # %% nbgrader={"grade": true, "grade_id": "row-flops-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -581,10 +791,10 @@ for c, lengths in [
         matrices += sum(lengths) * columns * rows * 2
     for n in lengths:
         for t in range(n):
-            attention += c["L"] * c["H"] * 2 * (t + 1) * 2 * c["C"]
+            attention += c["L"] * c["H"] * (t + 1) * (2 * c["C"] + 2 * c["C"] + SOFTMAX_FLOP)
     assert bill["matrices"] == matrices, f"{what}: expected {matrices:,} for the matrices, got {bill['matrices']:,}"
     assert bill["attention"] == attention, f"{what}: expected {attention:,} for attention, got {bill['attention']:,}"
-    training = (matrices + attention) * 3
+    training = (matrices + attention) * PASSES
     assert bill["training"] == training, f"{what}: expected {training:,} for training, got {bill['training']:,}"
     ratio = training / c["N"] / sum(lengths) / 6
     assert abs(bill["over_6nd"] - ratio) < 1e-9, f"{what}: expected {ratio:.6f} times 6ND, got {bill['over_6nd']!r}"
@@ -729,10 +939,23 @@ for n_budgets, scale in [(5, 1e18), (3, 1e13), (4, 1e21)]:
 # ## 7 · Cheapest over its whole life  (difficulty 4 of 5 · 20 minutes · 13 points)
 #
 # The compute-optimal model is the cheapest to **train** to some loss. Afterwards it is used, and every token that it
+# <% if USE_FLOP == 2 %>
 # reads or writes for its users costs another 2 FLOP per parameter (a forward pass, no backward pass). Sardana and
+# <% elif USE_FLOP == 1 %>
+# reads or writes for its users costs another << USE_FLOP >> FLOP per parameter (a forward pass, no backward pass: 2, but in 8
+# bits, of which a chip does twice as many per second, so that each counts half). Sardana and
+# <% else %>
+# reads or writes for its users costs another << USE_FLOP >> FLOP per parameter (a forward pass, no backward pass: 2, but
+# serving keeps a chip less busy than training does, so that each counts one and a half times). Sardana and
+# <% endif %>
+# <% if TRAINING_FLOP == 6 %>
 # others (2023) asked for the model that is cheapest over both:
+# <% else %>
+# others (2023) asked for the model that is cheapest over both. Training takes << TRAINING_FLOP >> FLOP per parameter and token here, not
+# 6, because it computes the forward pass twice, to spare memory:
+# <% endif %>
 #
-# `cost = 6 * n_parameters * n_tokens + 2 * n_parameters * inference_tokens`,
+# `cost = << TRAINING_FLOP >> * n_parameters * n_tokens + << USE_FLOP >> * n_parameters * inference_tokens`,
 #
 # among all models that reach the same `loss`. The law `loss = E + A / n_parameters**alpha + B / n_tokens**beta` says
 # which do: for each size it gives the tokens that are needed, and for a size that is too small no number of tokens is
@@ -745,9 +968,9 @@ for n_budgets, scale in [(5, 1e18), (3, 1e13), (4, 1e21)]:
 # | `inference_tokens` | number, `>= 0` | `"flops"` | float, the whole cost |
 #
 # Worked example: `E = 1, A = B = 100, alpha = beta = 1`, loss 2. So `100/n_parameters + 100/n_tokens = 1`, and a model
-# of 100 parameters or less never gets there. Without inference the cheapest has 200 parameters and 200 tokens, 240,000
-# FLOP. With `inference_tokens = 900` this model would cost 600,000; the cheapest now has **150** parameters, is
-# trained on **300** tokens, and costs 540,000: smaller, and trained for longer.
+# of 100 parameters or less never gets there. Without inference the cheapest has 200 parameters and 200 tokens, << "{:,}".format(40000 * TRAINING_FLOP) >>
+# FLOP. With `inference_tokens = << 300 * TRAINING_FLOP // USE_FLOP >>` this model would cost << "{:,}".format(100000 * TRAINING_FLOP) >>; the cheapest now has **150** parameters, is
+# trained on **300** tokens, and costs << "{:,}".format(90000 * TRAINING_FLOP) >>: smaller, and trained for longer.
 #
 # Before you write: as `inference_tokens` grows without end, which size does the optimum approach?
 #
@@ -766,7 +989,7 @@ def cheapest(law: dict, loss: float, inference_tokens: float) -> dict:
         return (law["B"] / (room - law["A"] / n ** law["alpha"])) ** (1 / law["beta"])
 
     def cost(n: float) -> float:
-        return 6 * n * tokens_for(n) + 2 * n * inference_tokens
+        return TRAINING_FLOP * n * tokens_for(n) + USE_FLOP * n * inference_tokens
 
     smallest = (law["A"] / room) ** (1 / law["alpha"])  # its room is used up: it would need endless tokens
     low, high = math.log(smallest) + 1e-9, math.log(smallest) + 40
@@ -780,14 +1003,31 @@ def cheapest(law: dict, loss: float, inference_tokens: float) -> dict:
 
 # %% nbgrader={"grade": true, "grade_id": "cheapest-model-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 simple = {"E": 1.0, "A": 100.0, "alpha": 1.0, "B": 100.0, "beta": 1.0}
-best = cheapest(dict(simple), loss=2.0, inference_tokens=900)
+used = 300 * TRAINING_FLOP // USE_FLOP  # tokens of inference in the worked example
+best = cheapest(dict(simple), loss=2.0, inference_tokens=used)
 assert best is not None, "nothing came back: end your function with `return ...`"
 names = {"n_parameters", "n_tokens", "flops"}
 assert set(best) == names, f"the dict needs these keys: {sorted(names)}; got {sorted(best)}"
 for size, message in [
     (200, "the cheapest to train; inference is not in the cost"),
-    (131.623, "6 FLOP per parameter and inference token; without a backward pass it is 2"),
+    (
+        100 + 100 / (1 + used / 100) ** 0.5,
+        f"{TRAINING_FLOP} FLOP per parameter and inference token; without a backward pass it is {USE_FLOP}",
+    ),
+    # variant: if (TRAINING_FLOP, USE_FLOP) == (6, 2)
     (155.470, "2 FLOP per parameter and training token; with the backward pass it is 6"),
+    # variant: else
+    *(
+        (
+            100 + 100 / (1 + use / training * used / 100) ** 0.5,
+            f"{training} FLOP per parameter and token of training and {use} per token of use; in this version of the "
+            f"exercise it is {TRAINING_FLOP} and {USE_FLOP}",
+        )
+        for training in (6, 8)
+        for use in (1, 2, 3)
+        if (training, use) != (TRAINING_FLOP, USE_FLOP)
+    ),
+    # variant: endif
     (105, "that is the model with 20 tokens per parameter; the law says which is the cheapest"),
     (68.898, "A/N + B/D is set to the loss; E has to be taken off first"),
 ]:
@@ -795,10 +1035,15 @@ for size, message in [
 size = best["n_parameters"]
 assert not 5e-3 < abs(size / 150 - 1) < 0.2, f"{size:.2f} parameters in place of 150: search more finely"
 assert near(best["n_parameters"], 150, 5e-3), f"worked example: expected 150 parameters, got {best['n_parameters']!r}"
-assert not near(best["n_tokens"], 1200, 2e-2), "1200 tokens: those of inference were added; only training is asked for"
+assert not near(best["n_tokens"], 300 + used, 2e-2), (
+    f"{300 + used} tokens: those of inference were added; only training is asked for"
+)
 assert near(best["n_tokens"], 300, 1e-2), f"worked example: expected 300 tokens, got {best['n_tokens']!r}"
-assert not near(best["flops"], 270_000, 1e-2), "270,000 FLOP: training alone, or inference alone; the sum is asked for"
-assert near(best["flops"], 540_000, 1e-3), f"worked example: expected 540,000 FLOP, got {best['flops']!r}"
+half = 45_000 * TRAINING_FLOP
+assert not near(best["flops"], half, 1e-2), (
+    f"{half:,} FLOP: training alone, or inference alone; the sum is asked for"
+)
+assert near(best["flops"], 2 * half, 1e-3), f"worked example: expected {2 * half:,} FLOP, got {best['flops']!r}"
 uneven = {"E": 0.5, "A": 30.0, "alpha": 0.5, "B": 80.0, "beta": 1.0}
 best = cheapest(dict(uneven), loss=1.5, inference_tokens=0)
 reached = 0.5 + 30 / best["n_parameters"] ** 0.5 + 80 / best["n_tokens"]
@@ -808,7 +1053,7 @@ assert near(best["n_parameters"], 2025, 5e-3), (
 )
 for loss in (1.0, 0.9):
     try:
-        answer = f"{cheapest(dict(simple), loss=loss, inference_tokens=900)}"
+        answer = f"{cheapest(dict(simple), loss=loss, inference_tokens=used)}"
     except ValueError:
         answer = "ValueError"
     except Exception as error:
@@ -818,7 +1063,7 @@ target, sizes = LAW["E"] + 0.16, np.geomspace(1e9, 1e12, 20_000)
 with np.errstate(invalid="ignore"):
     tokens = (LAW["B"] / (target - LAW["E"] - LAW["A"] / sizes ** LAW["alpha"])) ** (1 / LAW["beta"])
 for inference_tokens in (0, 2e12, 1e14):
-    lowest = np.nanmin(6 * sizes * tokens + 2 * sizes * inference_tokens)
+    lowest = np.nanmin(TRAINING_FLOP * sizes * tokens + USE_FLOP * sizes * inference_tokens)
     found = cheapest(dict(LAW), target, inference_tokens)["flops"]
     assert near(found, lowest, 1e-4), (
         f"LAW, {inference_tokens:.0e} tokens of inference: a grid of sizes finds {lowest:.5g} FLOP, you {found:.5g}"
@@ -840,7 +1085,7 @@ for law, loss, inference_tokens in cases:
     what = f"alpha={law['alpha']}, loss {loss}, {inference_tokens:.0e} tokens of inference"
     reached = law["E"] + law["A"] / n ** law["alpha"] + law["B"] / d ** law["beta"]
     assert math.isclose(reached, loss, rel_tol=1e-4), f"{what}: size and tokens give a loss of {reached:.5f}"
-    cost = 6 * n * d + 2 * n * inference_tokens
+    cost = TRAINING_FLOP * n * d + USE_FLOP * n * inference_tokens
     assert math.isclose(best["flops"], cost, rel_tol=1e-6), f"{what}: expected {cost:.5g} FLOP, got {best['flops']!r}"
     low, high = (law["A"] / (loss - law["E"])) ** (1 / law["alpha"]), 1e30
     for _ in range(300):  # where the cost's derivative changes its sign
@@ -850,7 +1095,7 @@ for law, loss, inference_tokens in cases:
         if left > 0:
             t = (law["B"] / left) ** (1 / law["beta"])
             pull = law["alpha"] * law["A"] * x ** -law["alpha"] / (law["beta"] * law["B"] * t ** -law["beta"])
-            slope = 6 * t * (1 - pull) + 2 * inference_tokens
+            slope = TRAINING_FLOP * t * (1 - pull) + USE_FLOP * inference_tokens
         low, high = (low, x) if slope > 0 and left > 0 else (x, high)
     assert math.isclose(n, low, rel_tol=5e-3), f"{what}: the cheapest has {low:.5g} parameters, got {n:.5g}"
 try:
@@ -1102,7 +1347,7 @@ for n_steps, eval_every, limit, rate in [(7, 3, 0.3, 0.8), (5, 1, 1e6, 0.5), (6,
 # Now put your functions to work. The next cell earns nothing. It first prints the answer to the guess of exercise 5,
 # and how many tokens one token of QwQ-32B must look at before attention costs as much as all matrices. Then it takes
 # four models with their published sizes and training tokens, says what `LAW` expects of each, and asks `cheapest` for
-# the model with the same loss, for each number of `INFERENCE_TOKENS`. Mind what the law knows: it was fitted to dense
+# the model with the same loss, for each number of `INFERENCE_TRILLIONS`. Mind what the law knows: it was fitted to dense
 # models of one family, of at most 16 billion parameters, on one data set. DeepSeek-V3 is a mixture of experts, and the
 # law knows nothing of the 634 billion parameters that rest at each token.
 
@@ -1121,12 +1366,13 @@ PUBLISHED = {  # parameters that work on each token, tokens of training
 }
 for name, (n_parameters, n_tokens) in PUBLISHED.items():
     loss = LAW["E"] + LAW["A"] / n_parameters ** LAW["alpha"] + LAW["B"] / n_tokens ** LAW["beta"]
-    training = 6 * n_parameters * n_tokens
+    training = TRAINING_FLOP * n_parameters * n_tokens
     print(f"{name}: {n_parameters / 1e9:.1f} billion parameters, {n_tokens / 1e12:.1f} trillion tokens, ", end="")
     print(f"{n_tokens / n_parameters:.0f} per parameter; training {training:.2e} FLOP; loss by the law {loss:.4f}")
-    for inference_tokens in INFERENCE_TOKENS:
-        best, own = cheapest(LAW, loss, inference_tokens), training + 2 * n_parameters * inference_tokens
-        print(f"  cheapest with {inference_tokens / 1e12:5,.0f} trillion tokens of inference: ", end="")
+    for trillions in INFERENCE_TRILLIONS:
+        inference_tokens = trillions * 1e12
+        best, own = cheapest(LAW, loss, inference_tokens), training + USE_FLOP * n_parameters * inference_tokens
+        print(f"  cheapest with {trillions:5,} trillion tokens of inference: ", end="")
         size, tokens, flops = best["n_parameters"], best["n_tokens"], best["flops"]
         print(f"{size / 1e9:6.1f} billion, {tokens / size:7.0f} per parameter; ", end="")
         print(f"{flops:.2e} FLOP in all, the model itself {own / flops:.2f} times that")
@@ -1140,20 +1386,36 @@ for name, (n_parameters, n_tokens) in PUBLISHED.items():
 # doubt the table's numbers for **this** model. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "scaling-question", "locked": false, "points": 9, "schema_version": 3, "solution": true, "task": false}
-# By the law, Qwen2.5-32B reaches a loss of 1.953 with 3.54e24 FLOP of training. The cheapest way there would have been
-# a model of 110 billion parameters with 18 tokens per parameter and 1.32e24 FLOP, so 549 cost 2.68 times the training
-# compute. What was bought is a model of less than a third of the size, which saves 2 * (110.4 - 32.8) billion = 1.55e11
-# FLOP on each token of use, and the same share of the memory that serving it takes. The extra 2.2e24 FLOP are paid back
-# after about 14 trillion tokens, and at 100 trillion it is within 1 % of the cheapest there is. Whether 549 was a
+# <% set alpha, beta, n, d = 0.3478, 0.3658, 32763876352, 18e12 %>
+# <% set room = 482.01 / n**alpha + 2085.43 / d**beta %>
+# <# Without inference there is a formula: at the optimum the two terms of the law share the room as beta to alpha. #>
+# <% set best_n = (482.01 * (alpha + beta) / (room * beta)) ** (1 / alpha) %>
+# <% set best_d = (2085.43 * (alpha + beta) / (room * alpha)) ** (1 / beta) %>
+# <% set own, best = TRAINING_FLOP * n * d, TRAINING_FLOP * best_n * best_d %>
+# <% set saved = USE_FLOP * (best_n - n) %>
+# <% set paid_back = (own - best) / saved %>
+# <% set own_flop, best_flop = ("%.2e" % own).replace("+", ""), ("%.2e" % best).replace("+", "") %>
+# <% set extra_flop, saved_flop = ("%.1e" % (own - best)).replace("+", ""), ("%.2e" % saved).replace("+", "") %>
+# By the law, Qwen2.5-32B reaches a loss of << "%.3f" % (1.8172 + room) >> with << own_flop >> FLOP of training. The cheapest way there would have been
+# a model of << "%.0f" % (best_n / 1e9) >> billion parameters with << "%.0f" % (best_d / best_n) >> tokens per parameter and << best_flop >> FLOP, so 549 cost << "%.2f" % (own / best) >> times the training
+# compute. What was bought is a model of less than a third of the size, which saves << USE_FLOP >> * (<< "%.1f" % (best_n / 1e9) >> - 32.8) billion = << saved_flop >>
+# FLOP on each token of use, and the same share of the memory that serving it takes. The extra << extra_flop >> FLOP are paid back
+# <% if (TRAINING_FLOP, USE_FLOP) == (6, 2) %>
+# after about << "%.0f" % (paid_back / 1e12) >> trillion tokens, and at 100 trillion it is within 1 % of the cheapest there is. Whether 549 was a
+# <% else %>
+# after about << "%.0f" % (paid_back / 1e12) >> trillion tokens, and from there on each token is a gain. Whether 549 was a
+# <% endif %>
 # mistake therefore depends on how much the model is used, and 20 answers another question: the cheapest training. I
 # doubt the numbers because the law was fitted to models of at most 16 billion parameters on other data and with few
 # tokens per parameter; 549 lies far outside, "up to 18 trillion" is a family's number, and repeated or worse data would
 # change the law.
 #
 # === BEGIN MARK SCHEME ===
-# 2 points: the cost: 2.68 times the training compute of the cheapest way to the same loss, or 3.54e24 against 1.32e24.
-# 2 points: what was bought: a model of 32.8 in place of 110 billion parameters, so cheaper or smaller to serve.
-# 2 points: the break-even, 2.2e24 / (2 * 77.7e9), about 14 trillion tokens; or, from the table, between 10 and 100.
+# 2 points: the cost: << "%.2f" % (own / best) >> times the training compute of the cheapest way to the same loss, or << own_flop >> against << best_flop >>.
+# 2 points: what was bought: a model of 32.8 in place of << "%.0f" % (best_n / 1e9) >> billion parameters, so cheaper or smaller to serve.
+# <% set below = INFERENCE_TRILLIONS | select("lt", paid_back / 1e12) | max %>
+# <% set above = INFERENCE_TRILLIONS | select("gt", paid_back / 1e12) | min %>
+# 2 points: the break-even, << extra_flop >> / (<< USE_FLOP >> * << "%.1f" % ((best_n - n) / 1e9) >>e9), about << "%.0f" % (paid_back / 1e12) >> trillion tokens; or, from the table, between << below >> and << above >>.
 # 1 point: says that 20 is the optimum of training alone, so that it and 549 answer different questions.
 # 2 points: one sound doubt: the law is extrapolated (size, tokens per parameter), other data or tokenizer, "up to",
 #   data repeated, hardware limits or memory instead of FLOP, how much the model is really used is not public.

@@ -33,7 +33,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from racecourse.learn.hints import hint
 
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "moe-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
-SEED = 3  # of the random weights and tokens that some checks use
+ROUTE_FACTOR = 1  # by which the router's weights are multiplied in DeepSeek's style; one of: 1, 1.5, 2, 2.5
+ARRIVAL = "choices"  # who comes first when boxes are filled; one of: "choices", "tokens"
+ROUNDING = "up"  # of a box's capacity; one of: "up", "down"
+ROUTER_BIAS = 0  # numbers that a router keeps for each expert beside its vector; one of: 0, 1
+EMBEDDING = "all"  # how much of the embedding works on a token; one of: "all", "row", "none"
+STEP_TOKENS = 1  # tokens that one step makes for each user; one of: 1, 2, 3, 4
+SEED = 3  # of the random weights and tokens that some checks use; one of: range(1, 1000)
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "moe-given-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # The next cell defines what the checks use: a comparison up to rounding, a random layer of experts, and a meter for the
@@ -97,9 +103,15 @@ print(f"the gates of 4 experts: {tuple(example_gates.shape)}; their row sums are
 # | `"olmoe"` | softmax over all `E` logits; the `k` largest stay as they are |
 # | `"qwen3"` | the same, then a token's `k` weights are divided by their sum |
 # | `"mixtral"` | the `k` largest **logits** are picked first; softmax over these `k` alone |
+# <% if ROUTE_FACTOR == 1 %>
 # | `"deepseek"` | the scores are `sigmoid(logits)`, which is `1 / (1 + exp(-logits))`; the `k` largest, divided by their sum |
 #
 # (DeepSeek-V3 adds a selection bias, groups and a factor 2.5, which the lesson has and this exercise leaves out.)
+# <% else %>
+# | `"deepseek"` | the scores are `sigmoid(logits)`, which is `1 / (1 + exp(-logits))`; the `k` largest, divided by their sum, then **multiplied by << ROUTE_FACTOR >>** |
+#
+# (DeepSeek-V3's own factor is 2.5. It adds a selection bias and groups too, which this exercise leaves out.)
+# <% endif %>
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -112,7 +124,12 @@ print(f"the gates of 4 experts: {tuple(example_gates.shape)}; their row sums are
 #
 # Worked example: logits `[ln 6, ln 3, ln 2, ln 1]`, `k = 2`. Their softmax is `[6, 3, 2, 1] / 12`. `"olmoe"` keeps
 # `[0.5, 0.25, 0, 0]`, and the other half of the weight is lost. `"qwen3"` divides by 0.75: `[2/3, 1/3, 0, 0]`.
+# <% if ROUTE_FACTOR == 1 %>
 # `"deepseek"`: the sigmoid of `ln a` is `a / (1 + a)`, so `6/7` and `3/4`, divided by their sum: `[0.533, 0.467, 0, 0]`.
+# <% else %>
+# `"deepseek"`: the sigmoid of `ln a` is `a / (1 + a)`, so `6/7` and `3/4`, divided by their sum: 0.5333 and 0.4667, and
+# << ROUTE_FACTOR >> times these: `[<< "%.3f" % (ROUTE_FACTOR * 8 / 15) >>, << "%.3f" % (ROUTE_FACTOR * 7 / 15) >>, 0, 0]`, rounded.
+# <% endif %>
 #
 # Before you write: which two of the four always give the same table? And with `k = 1`, what is the weight of the chosen
 # expert in each style?
@@ -135,6 +152,10 @@ def gates(logits_NE: Tensor, k: int, style: str) -> Tensor:
         weights_Nk = weights_Nk.softmax(dim=-1)
     elif style != "olmoe":
         weights_Nk = weights_Nk / weights_Nk.sum(dim=-1, keepdim=True)
+    # variant: if ROUTE_FACTOR != 1
+    if style == "deepseek":
+        weights_Nk = weights_Nk * ROUTE_FACTOR
+    # variant: endif
     return weights_Nk.new_zeros(logits_NE.shape).scatter(-1, chosen_Nk, weights_Nk)
     ### END SOLUTION
 
@@ -153,6 +174,11 @@ assert (out[0] != 0).sum() != 4, (
 )
 assert not same(out[0], torch.tensor([6 / 7, 0.75, 0.0, 0.0])), "olmoe: that is a sigmoid; OLMoE's scores are a softmax"
 assert not same(out.sum(-1), torch.ones(3)), "olmoe: the weights sum to 1; OLMoE leaves them as the softmax gave them"
+# variant: if ROUTE_FACTOR != 1
+assert not same(out[0], ROUTE_FACTOR * torch.tensor([0.5, 0.25, 0.0, 0.0])), (
+    f"olmoe: multiplied by {ROUTE_FACTOR}; that belongs to the style deepseek alone"
+)
+# variant: endif
 assert not same(out[1], torch.tensor([0.5625, 0.25, 0.0, 0.0])), (
     "token 1: the weights stand in order of size; each belongs into the column of its own expert, here 2 and 3"
 )
@@ -181,16 +207,32 @@ assert same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), (
 )
 assert same(out[1], torch.tensor([0.0, 0.0, 9 / 13, 4 / 13])), f"mixtral, token 1: got {out[1].tolist()}"
 out = gates(three_tokens.clone(), 2, "deepseek")
+# variant: if ROUTE_FACTOR == 1
 assert not same(out[0], torch.tensor([6 / 7, 0.75, 0.0, 0.0])), "deepseek: sigmoids, but not yet divided by their sum"
 assert not same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), "deepseek: that is a softmax; the scores are sigmoids"
+# variant: else
+for factor in (1, ROUTE_FACTOR):
+    for scores, what in (([6 / 7, 0.75], "sigmoids, but not yet divided by their sum"),
+                         ([2 / 3, 1 / 3], "that is a softmax; the scores are sigmoids")):  # fmt: skip
+        assert not same(out[0, :2], factor * torch.tensor(scores)), f"deepseek: {what}"
+for factor in (1, 1.5, 2, 2.5, 1 / ROUTE_FACTOR):
+    assert factor == ROUTE_FACTOR or not same(out[0, :2], factor * torch.tensor([8 / 15, 7 / 15])), (
+        f"deepseek: the weights of a token sum to {factor:g}; in this version of the exercise they are multiplied by "
+        f"{ROUTE_FACTOR} after the division by their sum"
+    )
+# variant: endif
 sigmoids = 6 / 7 + 3 / 4 + 2 / 3 + 1 / 2
-assert not same(out[0, :2], torch.tensor([6 / 7, 0.75]) / sigmoids), (
+assert not same(out[0, :2], ROUTE_FACTOR * torch.tensor([6 / 7, 0.75]) / sigmoids), (
     "deepseek: divided by the sum over all experts; only the chosen ones count"
 )
-assert same(out[0], torch.tensor([6 / 7, 3 / 4, 0.0, 0.0]) / (6 / 7 + 3 / 4)), (
-    f"deepseek, worked example: expected [0.533, 0.467, 0, 0], got {out[0].tolist()}"
+assert same(out[0], ROUTE_FACTOR * torch.tensor([6 / 7, 3 / 4, 0.0, 0.0]) / (6 / 7 + 3 / 4)), (
+    "deepseek, worked example: "
+    "expected [<< '%.3f' % (ROUTE_FACTOR * 8 / 15) >>, << '%.3f' % (ROUTE_FACTOR * 7 / 15) >>, 0, 0], "
+    f"got {out[0].tolist()}"
 )
-assert same(out[1], torch.tensor([0.0, 0.0, 0.9, 0.8]) / 1.7), f"deepseek, token 1: got {out[1].tolist()}"
+assert same(out[1], ROUTE_FACTOR * torch.tensor([0.0, 0.0, 0.9, 0.8]) / 1.7), (
+    f"deepseek, token 1: got {out[1].tolist()}"
+)
 assert gates(three_tokens.clone().requires_grad_() * 1, 2, "qwen3").requires_grad, (
     "no gradient flows back to the logits, so a router could not learn; keep to tensors, without .tolist() or .item()"
 )
@@ -226,6 +268,7 @@ for N, E, k in [(5, 6, 2), (3, 7, 1), (4, 3, 3), (6, 9, 4)]:
             scores = [1 / (1 + exp(-x)) if style == "deepseek" else exp(x) for x in row]
             over = range(E) if style == "olmoe" else chosen
             total = sum(scores[e] for e in over)
+            total /= ROUTE_FACTOR if style == "deepseek" else 1
             expected = [scores[e] / total if e in chosen else 0.0 for e in range(E)]
             assert torch.allclose(out[n], torch.tensor(expected), atol=1e-5), f"{what}: token {n} is wrong"
 ### END HIDDEN TESTS
@@ -426,10 +469,21 @@ print("each expert's gradient:", ", ".join(f"{length:.2f}" for length in per_exp
 # ## 3 · Who fits in  (difficulty 3 of 5 · 15 minutes · 11 points)
 #
 # In GShard (arXiv 2006.16668) and the Switch Transformer (2101.03961) every expert had a box of fixed size, because a program was compiled
+# <% if ROUNDING == "up" %>
 # for fixed shapes. The **capacity** is how many slots fit into one expert's box: `ceil(factor * N * k / E)`, the even
 # load times a factor such as 1.25. What does not fit is **dropped**: that expert does not work on that token. The order,
+# <% else %>
+# for fixed shapes. The **capacity** is how many slots fit into one expert's box: `factor * N * k / E`, the even
+# load times a factor such as 1.25, **rounded down, but at least 1**. What does not fit is **dropped**: that expert does
+# not work on that token. The order,
+# <% endif %>
+# <% if ARRIVAL == "choices" %>
 # as in GShard: first come the first choices of all tokens, in the order of the tokens, then the second choices, and so
 # on. Write `fits`.
+# <% else %>
+# unlike GShard's: first come **all choices of the first token**, then all choices of the second token, and so on. Write
+# `fits`.
+# <% endif %>
 #
 # | in | | out: tuple of two | |
 # |---|---|---|---|
@@ -440,7 +494,8 @@ print("each expert's gradient:", ", ".join(f"{length:.2f}" for length in per_exp
 # A loop is fine.
 #
 # Worked example: `E = 4`, `factor = 1`, four tokens with the choices `[0 1], [0 3], [0 1], [1 0]`. The capacity is
-# `ceil(1 * 4 * 2 / 4) = 2`. First choices: tokens 0 and 1 fill expert 0, token 2 comes too late; token 3 goes to expert
+# <% if ARRIVAL == "choices" %>
+# `<< "ceil(1 * 4 * 2 / 4)" if ROUNDING == "up" else "1 * 4 * 2 / 4" >> = 2`. First choices: tokens 0 and 1 fill expert 0, token 2 comes too late; token 3 goes to expert
 # 1. Second choices: token 0 takes the last place of expert 1, token 1 goes to expert 3; token 2 finds expert 1 full, and
 # token 3 finds expert 0 full. So
 #
@@ -450,6 +505,17 @@ print("each expert's gradient:", ", ".join(f"{length:.2f}" for length in per_exp
 #           0 0
 #           1 0        dropped = 3 / 8 = 0.375
 # ```
+# <% else %>
+# `<< "ceil(1 * 4 * 2 / 4)" if ROUNDING == "up" else "1 * 4 * 2 / 4" >> = 2`. Token 0 goes to experts 0 and 1, token 1 takes the last place of expert 0 and goes to expert 3.
+# Token 2 finds expert 0 full and takes the last place of expert 1; token 3 finds both full. So
+#
+# ```
+# kept_Nk   1 1
+#           1 1
+#           0 1
+#           0 0        dropped = 3 / 8 = 0.375
+# ```
+# <% endif %>
 #
 # Before you write: in a long text, are early or late tokens dropped more often? What would that do to a model that is
 # asked a question at the end of a long text?
@@ -459,14 +525,30 @@ print("each expert's gradient:", ", ".join(f"{length:.2f}" for length in per_exp
 
 # %% nbgrader={"grade": false, "grade_id": "capacity", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def fits(chosen_Nk: Tensor, E: int, factor: float) -> tuple[Tensor, float]:
+    # variant: if ARRIVAL == "choices"
     """Which slots find a place in their expert's box, first choices first, and the share that does not."""
+    # variant: else
+    """Which slots find a place in their expert's box, token after token, and the share that does not."""
+    # variant: endif
     ### BEGIN SOLUTION
     N, k = chosen_Nk.shape
+    # variant: if ROUNDING == "up"
     capacity = math.ceil(factor * N * k / E)
+    # variant: else
+    capacity = max(1, math.floor(factor * N * k / E))
+    # variant: endif
+    # variant: if ARRIVAL == "choices"
     by_arrival_S = chosen_Nk.T.flatten()
+    # variant: else
+    by_arrival_S = chosen_Nk.flatten()
+    # variant: endif
     arrived_SE = F.one_hot(by_arrival_S, E).cumsum(dim=0)  # slots so far, this one counted
     kept_S = arrived_SE.gather(1, by_arrival_S[:, None])[:, 0] <= capacity
+    # variant: if ARRIVAL == "choices"
     return kept_S.view(k, N).T, 1 - kept_S.float().mean().item()
+    # variant: else
+    return kept_S.view(N, k), 1 - kept_S.float().mean().item()
+    # variant: endif
     ### END SOLUTION
 
 
@@ -479,6 +561,7 @@ kept, dropped = out
 assert kept.shape == (4, 2), f"one answer per slot: expected (4, 2), got {tuple(kept.shape)}"
 assert kept.dtype == torch.bool, f"True and False are wanted, dtype torch.bool; got {kept.dtype}"
 table = kept.int().tolist()
+# variant: if ARRIVAL == "choices"
 assert table != [[0, 0], [0, 0], [1, 1], [0, 1]], "True where a slot was dropped; wanted is True where it was kept"
 assert table != [[1, 1], [1, 1], [0, 1], [0, 0]], (
     "both choices of token 0 were served before token 1 came; first come the first choices of all tokens"
@@ -489,12 +572,26 @@ assert table != [[1, 0], [0, 1], [0, 0], [1, 0]], (
 assert table != [[1, 1], [1, 1], [1, 1], [1, 0]], "three slots in expert 0: with a capacity of 2, places 0 and 1 exist"
 assert table != [[1, 1], [1, 1], [0, 0], [0, 0]], "token 3 lost both slots, because one did not fit; each is for itself"
 assert table == [[1, 1], [1, 1], [0, 0], [1, 0]], f"worked example: got {table}"
+# variant: else
+assert table != [[0, 0], [0, 0], [1, 0], [1, 1]], "True where a slot was dropped; wanted is True where it was kept"
+assert table != [[1, 1], [1, 1], [0, 0], [1, 0]], (
+    "the first choices of all tokens were served before any second one; in this version of the exercise all choices of "
+    "token 0 come first, then those of token 1"
+)
+assert table != [[1, 1], [0, 1], [0, 0], [0, 0]], (
+    "a capacity of 1: there are N * k slots to be placed, not N (or a slot was counted before it was compared)"
+)
+assert table != [[1, 1], [1, 1], [1, 1], [1, 0]], "three slots in expert 0: with a capacity of 2, places 0 and 1 exist"
+assert table != [[1, 1], [1, 1], [0, 0], [0, 0]], "token 2 lost both slots, because one did not fit; each is for itself"
+assert table == [[1, 1], [1, 1], [0, 1], [0, 0]], f"worked example: got {table}"
+# variant: endif
 assert dropped != 3, "dropped is 3: wanted is the share of all slots, 3 / 8"
 assert dropped not in (0.5, 0.25), f"{dropped} is a share of the tokens; wanted is the share of the slots, 3 / 8"
 assert dropped != 0.625, "0.625 is the share that was kept"
 assert isinstance(dropped, float), f"dropped is a plain number, a float (use .item()), not a {type(dropped).__name__}"
 assert abs(dropped - 0.375) < 1e-6, f"worked example: expected 0.375 dropped, got {dropped!r}"
 five_tokens = torch.tensor([[0], [0], [1], [1], [1]])
+# variant: if ROUNDING == "up"
 said = fits(five_tokens.clone(), 4, 1)[0][:, 0].int().tolist()
 assert said != [1, 0, 1, 0, 0], "a capacity of 1: 5 slots for 4 experts are 1.25 each, and that is rounded up"
 assert said != [1, 1, 1, 1, 1], (
@@ -507,13 +604,34 @@ assert said == [1, 1, 1, 1, 0], (
 )
 said = fits(five_tokens.clone(), 4, 0.5)[0][:, 0].int().tolist()
 assert said == [1, 0, 1, 0, 0], f"factor 0.5: a capacity of 1, expected [1, 0, 1, 0, 0], got {said}"
+# variant: else
+seven_tokens = torch.tensor([[0], [0], [0], [1], [1], [1], [1]])
+said = fits(seven_tokens.clone(), 4, 1)[0][:, 0].int().tolist()
+assert said != [1, 1, 0, 1, 1, 0, 0], (
+    "a capacity of 2: 7 slots for 4 experts are 1.75 each, and in this version of the exercise that is rounded down"
+)
+assert said != [1, 1, 1, 1, 1, 1, 0], (
+    "only one slot was dropped: E is 4 although only two experts were chosen, so the capacity is 1"
+)
+assert said == [1, 0, 0, 1, 0, 0, 0], f"7 slots, 4 experts: a capacity of 1, expected [1, 0, 0, 1, 0, 0, 0], got {said}"
+said = fits(seven_tokens.clone(), 4, 1.25)[0][:, 0].int().tolist()
+assert said != [1, 0, 0, 1, 0, 0, 0], (
+    "factor 1.25: a capacity of 1; 1.25 * 7 / 4 = 2.1875, rounded down once, at the end (or the factor is missing)"
+)
+assert said == [1, 1, 0, 1, 1, 0, 0], f"factor 1.25: a capacity of 2, expected [1, 1, 0, 1, 1, 0, 0], got {said}"
+said = fits(seven_tokens.clone(), 4, 0.5)[0][:, 0].int().tolist()
+assert said != [0] * 7, "factor 0.5: a capacity of 0, so that nobody is served; it is at least 1"
+assert said == [1, 0, 0, 1, 0, 0, 0], f"factor 0.5: a capacity of 1, expected [1, 0, 0, 1, 0, 0, 0], got {said}"
+# variant: endif
 kept, dropped = fits(five_tokens.clone(), 4, 4)
 assert kept.all() and dropped == 0, "factor 4 and E = 4: every expert could take everything, nothing is dropped"
 
 # %% nbgrader={"grade": true, "grade_id": "capacity-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
+# variant: if ROUNDING == "up"
 from math import ceil
 
+# variant: endif
 import torch
 
 torch.manual_seed(303)
@@ -532,11 +650,20 @@ for N, k, E, factor in [
         chosen[:] = 0
     kept, dropped = fits(chosen.clone(), E, factor)
     load, expected = [0] * E, [[False] * k for _ in range(N)]
-    for j in range(k):
-        for n in range(N):
-            e = int(chosen[n, j])
-            expected[n][j] = load[e] < ceil(factor * N * k / E)
-            load[e] += 1
+    # variant: if ARRIVAL == "choices"
+    arrivals = [(n, j) for j in range(k) for n in range(N)]
+    # variant: else
+    arrivals = [(n, j) for n in range(N) for j in range(k)]
+    # variant: endif
+    # variant: if ROUNDING == "up"
+    capacity = ceil(factor * N * k / E)
+    # variant: else
+    capacity = int(factor * N * k / E) or 1
+    # variant: endif
+    for n, j in arrivals:
+        e = int(chosen[n, j])
+        expected[n][j] = load[e] < capacity
+        load[e] += 1
     what = f"N={N}, k={k}, E={E}, factor={factor}"
     assert kept.tolist() == expected, f"{what}: other slots are kept"
     share = sum(not place for row in expected for place in row) / (N * k)
@@ -835,10 +962,16 @@ for N, k, E, D, width in [(7, 3, 5, 4, 6), (5, 1, 3, 2, 3), (4, 2, 9, 5, 4), (6,
 # | `"dense"` | gate, up and down (`D × F` each) of the first `n_dense` layers, which have no experts |
 # | `"experts"` | gate, up and down (`D × F_expert` each) of the `E` routed experts of every **other** layer |
 # | `"shared"` | the same for the `S` shared experts, which work on every token |
-# | `"router"` | one vector of `D` numbers per routed expert |
+# | `"router"` | one vector of `D` numbers per routed expert<< ", and one number more, its selection bias" if ROUTER_BIAS else "" >> |
 # | `"rest"` | embedding and output head, `V × D` each (two matrices here); two norms of `D` per layer, one after the last |
 # | `"total"` | the sum of the six above |
+# <% if EMBEDDING == "all" %>
 # | `"active"` | what works on one token: of the routed experts `k` per layer, of everything else all |
+# <% elif EMBEDDING == "row" %>
+# | `"active"` | what works on one token: of the routed experts `k` per layer, of the embedding **the one row that is looked up**, of everything else (the output head too) all |
+# <% else %>
+# | `"active"` | what is multiplied for one token: of the routed experts `k` per layer, of the embedding **nothing** (it is looked up), of everything else (the output head too) all |
+# <% endif %>
 # | `"cache_bytes"` | what one token leaves in the cache of all layers, at `bytes` per number |
 #
 # A dict with `"kv_rank"` in it has **latent attention**, one without has grouped heads. Per layer, without biases:
@@ -850,8 +983,14 @@ for N, k, E, D, width in [(7, 3, 5, 4, 6), (5, 1, 3, 2, 3), (4, 2, 9, 5, 4), (6,
 #
 # Worked example: `V=10, D=4, L=3, H=2, K=1, C=2, attention_norms=5, n_dense=1, F=6, E=5, k=2, S=2, F_expert=3, bytes=4`:
 # attention 3 × (16 + 8 + 8 + 16 + 5) = 159; dense 3 × 24 = 72; an expert has 3 × 12 = 36, so experts 2 × 5 × 36 = 360 and
-# shared 2 × 2 × 36 = 144; router 2 × 20 = 40; rest 40 + 40 + 3 × 8 + 4 = 108; total 883. Idle are 3 of 5 experts in two
-# layers, 216: active 667. Cache 2 × 2 × 3 × 4 = 48 bytes.
+# shared 2 × 2 × 36 = 144; router 2 × << 20 + 5 * ROUTER_BIAS >> = << 40 + 10 * ROUTER_BIAS >>; rest 40 + 40 + 3 × 8 + 4 = 108; total << 883 + 10 * ROUTER_BIAS >>. Idle are 3 of 5 experts in two
+# <% if EMBEDDING == "all" %>
+# layers, 216: active << 667 + 10 * ROUTER_BIAS >>. Cache 2 × 2 × 3 × 4 = 48 bytes.
+# <% elif EMBEDDING == "row" %>
+# layers, 216, and 9 of 10 rows of the embedding, 36: active << 631 + 10 * ROUTER_BIAS >>. Cache 2 × 2 × 3 × 4 = 48 bytes.
+# <% else %>
+# layers, 216, and the embedding, 40: active << 627 + 10 * ROUTER_BIAS >>. Cache 2 × 2 × 3 × 4 = 48 bytes.
+# <% endif %>
 #
 # Before you write: which share of Mixtral 8x7B works on one token: a quarter, because 2 of 8 experts do? More? Less?
 #
@@ -880,8 +1019,16 @@ def count_moe(c: dict) -> dict[str, int]:
         "router": n_moe * c["E"] * D,
         "rest": 2 * c["V"] * D + L * 2 * D + D,
     }
+    # variant: if ROUTER_BIAS
+    parts["router"] += n_moe * c["E"]  # the selection biases
+    # variant: endif
     total = sum(parts.values())
     active = total - n_moe * (c["E"] - c["k"]) * expert
+    # variant: if EMBEDDING == "row"
+    active -= (c["V"] - 1) * D
+    # variant: elif EMBEDDING == "none"
+    active -= c["V"] * D
+    # variant: endif
     return parts | {"total": total, "active": active, "cache_bytes": L * cached * c["bytes"]}
     ### END SOLUTION
 
@@ -906,18 +1053,54 @@ assert out["experts"] == 360, f"worked example: expected 360 for experts, got {o
 assert out["shared"] != 72, "shared 72: there are S shared experts in each layer that has experts"
 assert out["shared"] != 216, "shared 216: the first n_dense layers have no shared experts either"
 assert out["shared"] == 144, f"worked example: expected 144 for shared, got {out['shared']!r}"
-assert out["router"] != 60, "router 60: the first n_dense layers have no router"
-assert out["router"] != 56, "router 56: shared experts are not routed, they work on every token"
-assert out["router"] == 40, f"worked example: expected 40 for router, got {out['router']!r}"
+# variant: if ROUTER_BIAS
+assert out["router"] != 40, (
+    "router 40: in this version of the exercise each routed expert has a selection bias too, one number"
+)
+assert out["router"] != 41, "router 41: each of the 5 routed experts of each of the 2 layers has its own bias"
+assert out["router"] != 42, "router 42: each of the 5 routed experts has its own bias, not each layer"
+# variant: endif
+in_all, with_shared, router = 15 * (4 + ROUTER_BIAS), 14 * (4 + ROUTER_BIAS), 10 * (4 + ROUTER_BIAS)
+assert out["router"] != in_all, f"router {in_all}: the first n_dense layers have no router"
+assert out["router"] != with_shared, (
+    f"router {with_shared}: shared experts are not routed, they work on every token"
+)
+assert out["router"] == router, f"worked example: expected {router} for router, got {out['router']!r}"
 assert out["rest"] != 68, "rest 68: the output head is a matrix of its own, as large as the embedding"
 assert out["rest"] != 104, "rest 104: one more norm stands after the last layer"
 assert out["rest"] == 108, f"worked example: expected 108 for rest, got {out['rest']!r}"
-assert out["total"] != 931, "total 931: what is cached is not a parameter"
-assert out["total"] == 883, f"worked example: expected 883 in total, got {out['total']!r}"
-assert out["active"] != 523, "active 523: 144 too few; shared experts work on every token, beside the k routed ones"
-assert out["active"] != 559, "active 559: the first n_dense layers have no experts that could be idle"
-assert out["active"] not in (587, 627), f"active {out['active']}: here embedding and head count in full"
-assert out["active"] == 667, f"worked example: expected 667 active, got {out['active']!r}"
+everything = 843 + router
+assert out["total"] != everything + 48, f"total {everything + 48}: what is cached is not a parameter"
+assert out["total"] == everything, f"worked example: expected {everything} in total, got {out['total']!r}"
+busy = everything - 216  # with the whole embedding
+active = busy - {"all": 0, "row": 36, "none": 40}[EMBEDDING]
+assert out["active"] != active - 144, (
+    f"active {active - 144}: 144 too few; shared experts work on every token, beside the k routed ones"
+)
+assert out["active"] != active - 108, (
+    f"active {active - 108}: the first n_dense layers have no experts that could be idle"
+)
+# variant: if EMBEDDING == "all"
+assert out["active"] not in (busy - 80, busy - 40), f"active {out['active']}: here embedding and head count in full"
+# variant: else
+assert out["active"] != busy, (
+    f"active {busy}: the whole embedding counts; in this version of the exercise "
+    # variant: if EMBEDDING == "row"
+    "only the one row that is looked up works on a token"
+    # variant: else
+    "it does not, since it is looked up and not multiplied"
+    # variant: endif
+)
+assert out["active"] not in (busy - 80, busy - 76, busy - 72), (
+    f"active {out['active']}: the output head works on every token, all of it"
+)
+# variant: if EMBEDDING == "row"
+assert out["active"] != busy - 40, f"active {busy - 40}: the row that is looked up, D numbers, works on the token"
+# variant: else
+assert out["active"] != busy - 36, f"active {busy - 36}: in this version of the exercise not even one row counts"
+# variant: endif
+# variant: endif
+assert out["active"] == active, f"worked example: expected {active} active, got {out['active']!r}"
 assert out["cache_bytes"] != 12, "cache_bytes 12: these are numbers; each takes `bytes` bytes"
 assert out["cache_bytes"] != 24, "cache_bytes 24: keys and values are both kept, `bytes` bytes each"
 assert out["cache_bytes"] != 96, "cache_bytes 96: kept are K key-value heads, not H"
@@ -952,7 +1135,9 @@ assert out["cache_bytes"] == 108, (
 mixtral = {"V": 32000, "D": 4096, "L": 32, "H": 32, "K": 8, "C": 128, "attention_norms": 0, "n_dense": 0, "F": 14336,
            "E": 8, "k": 2, "S": 0, "F_expert": 14336, "bytes": 2}  # fmt: skip
 said = count_moe(dict(mixtral))["total"]
-assert said == 46_702_792_704, f"Mixtral 8x7B has 46,702,792,704 parameters, you count {said:,}"
+assert said == 46_702_792_704 + 256 * ROUTER_BIAS, (
+    f"Mixtral 8x7B has 46,702,792,704 parameters<< ' and 256 selection biases' if ROUTER_BIAS else '' >>, you count {said:,}"
+)
 
 # %% nbgrader={"grade": true, "grade_id": "count-moe-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -967,6 +1152,16 @@ for name, config, total, active, cached in [
     ("OLMoE-1B-7B", OLMOE, 6_919_161_856, 1_282_017_280, 131_072),
     ("Qwen3-30B-A3B", QWEN3, 30_532_122_624, 3_353_032_704, 49_152),
 ]:
+    # variant: if ROUTER_BIAS
+    biases = (config["L"] - config["n_dense"]) * config["E"]
+    total, active = total + biases, active + biases
+    # variant: endif
+    # variant: if EMBEDDING != "all"
+    active -= config["D"] * config["V"]
+    # variant: endif
+    # variant: if EMBEDDING == "row"
+    active += config["D"]
+    # variant: endif
     out = count_moe(dict(config))
     assert out["total"] == total, f"{name} has {total:,} parameters, you count {out['total']:,}"
     assert out["active"] == active, f"{name}: {active:,} work on a token, you count {out['active']:,}"
@@ -978,7 +1173,7 @@ for name, config, total, active, cached in [
 # Your function knows DeepSeek-V3 now. The next cell earns nothing: it counts V3, answers the guess, and shows a trap.
 # OLMoE-1B-7B's file on the hub says `intermediate_size: 1024`. The default of the class
 # that reads it is 2048, and a config that was written by hand from the other numbers takes it in silence. Would you have
-# noticed? OLMoE's makers say 6.9 billion in all and 1.3 active.
+# noticed? OLMoE's makers say 6.9 billion in all and 1.3 active<< "" if EMBEDDING == "all" else ", with the whole embedding" >>.
 
 # %% nbgrader={"grade": false, "grade_id": "olmoe-trap", "locked": true, "schema_version": 3, "solution": false, "task": false}
 DEEPSEEK_V3 = {
@@ -1142,21 +1337,38 @@ for cached_tokens in (128, 4096, 32768):
 # %% [markdown] nbgrader={"grade": false, "grade_id": "experts-read-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 8 · How many experts a batch wakes  (difficulty 2 of 5 · 8 minutes · 8 points)
 #
+# <% if STEP_TOKENS == 1 %>
 # When a model writes, every step makes one token for each of `B` users, and must read from memory every weight that any
-# of these tokens needs, **once per step**. For a dense model that is everything, shared by `B` tokens. For a mixture it
+# <% else %>
+# When a model writes, every step makes **<< STEP_TOKENS >> tokens** for each of `B` users (the next one, and << STEP_TOKENS - 1 >> that a small helper
+# guessed before and that turn out to be right), and must read from memory every weight that any
+# <% endif %>
+# of these tokens needs, **once per step**. For a dense model that is everything, shared by << "`B`" if STEP_TOKENS == 1 else "`%d * B`" % STEP_TOKENS >> tokens. For a mixture it
 # is everything but the experts that no token of the batch chose. Write `experts_read`, under the assumption that each
 # token picks `k` different experts of the `E`, all sets of `k` equally likely, each token independently of the others.
 #
 # | in | | out: dict | |
 # |---|---|---|---|
+# <% if STEP_TOKENS == 1 %>
 # | `E`, `k` | routed experts, experts per token | `"touched"` | float: how many different experts a batch of `B` tokens chooses **on average** |
 # | `B` | tokens per step, one per user | `"bytes_per_token"` | float: bytes of weights read per **generated token**, on average |
+# <% else %>
+# | `E`, `k` | routed experts, experts per token | `"touched"` | float: how many different experts all tokens of a step choose **on average** |
+# | `B` | users, each with << STEP_TOKENS >> tokens per step | `"bytes_per_token"` | float: bytes of weights read per **generated token**, on average |
+# <% endif %>
 # | `expert_bytes` | bytes of one routed expert | | |
 # | `other_bytes` | bytes of all other weights | | |
 #
 # Worked example: `E = 4`, `k = 1`, `B = 3`, 100 bytes per expert, 50 others. One token leaves a given expert alone with
+# <% if STEP_TOKENS == 1 %>
 # probability 3/4, three tokens with (3/4)³ = 27/64. So 4 × (1 - 27/64) = 2.3125 experts are touched; a step reads
 # 50 + 231.25 bytes for three tokens: 93.75 bytes per token.
+# <% else %>
+# <% set tokens = 3 * STEP_TOKENS %>
+# <% set touched = 4 * (1 - 0.75**tokens) %>
+# probability 3/4, and << tokens >> tokens with (3/4) to the power of << tokens >>, which is << "%.4f" % 0.75**tokens >>. So 4 × (1 - << "%.4f" % 0.75**tokens >>) = << "%.4f" % touched >> experts
+# are touched; a step reads 50 + << "%.2f" % (100 * touched) >> bytes for << tokens >> tokens: << "%.3f" % ((50 + 100 * touched) / tokens) >> bytes per token (all rounded).
+# <% endif %>
 #
 # Before you write: DeepSeek-V3 has 256 experts and picks 8. About how many users does it take until nearly all experts
 # are read in every step: 32, 100, 1,000?
@@ -1168,8 +1380,14 @@ for cached_tokens in (128, 4096, 32768):
 def experts_read(E: int, k: int, B: int, expert_bytes: float, other_bytes: float) -> dict[str, float]:
     """Experts that a batch touches on average, and weight bytes read per generated token."""
     ### BEGIN SOLUTION
+    # variant: if STEP_TOKENS == 1
     touched = E * (1 - (1 - k / E) ** B)
     return {"touched": touched, "bytes_per_token": (other_bytes + touched * expert_bytes) / B}
+    # variant: else
+    n_tokens = STEP_TOKENS * B
+    touched = E * (1 - (1 - k / E) ** n_tokens)
+    return {"touched": touched, "bytes_per_token": (other_bytes + touched * expert_bytes) / n_tokens}
+    # variant: endif
     ### END SOLUTION
 
 
@@ -1178,6 +1396,7 @@ out = experts_read(4, 1, 3, 100, 50)
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert set(out) == {"touched", "bytes_per_token"}, f"the dict needs 'touched' and 'bytes_per_token', got {sorted(out)}"
 touched, read = out["touched"], out["bytes_per_token"]
+# variant: if STEP_TOKENS == 1
 assert touched != 3, "3 touched: that is k * B, but two tokens may choose the same expert"
 assert touched != 2, "2 touched: an average is not rounded"
 assert touched != 1.6875, "1.6875 is how many experts are left alone"
@@ -1196,11 +1415,50 @@ assert abs(touched - 1.75) > 1e-9, "1.75: that is k = 1; a token leaves an exper
 assert abs(touched - 3) < 1e-9, f"E = 4, k = 2, B = 2: 4 * (1 - (1/2)²) = 3 touched, got {touched!r}"
 read = experts_read(4, 2, 2, 100, 50)["bytes_per_token"]
 assert abs(read - 87.5) > 1e-6, "87.5: divided by B * k; a step makes B tokens, however many experts each has"
-assert abs(read - 175) < 1e-9, f"E = 4, k = 2, B = 2: (50 + 3 * 100) / 2 = 175 bytes per token, got {read!r}"
+# variant: else
+alone = 0.75 ** (3 * STEP_TOKENS)
+assert abs(touched - 2.3125) > 1e-9, (
+    f"2.3125 touched: that is one token for each user; in this version of the exercise a step makes {STEP_TOKENS}"
+)
+assert touched not in (3 * STEP_TOKENS, 4), (
+    f"{touched:g} touched: two tokens may choose the same expert; and an average is not rounded"
+)
+assert touched != 3, "3 touched: that is one expert for each user, or an average that was rounded"
+assert abs(touched - 4 * alone) > 1e-9, f"{4 * alone:.4f} is how many experts are left alone"
+assert abs(touched - 4 * 0.25 ** (3 * STEP_TOKENS)) > 1e-12, (
+    "that is how many experts all tokens choose; wanted is chosen by at least one"
+)
+right = 4 * (1 - alone)
+assert abs(touched - right) < 1e-9, f"worked example: expected {right:.6f} touched, got {touched!r}"
+step, n_tokens = 50 + 100 * right, 3 * STEP_TOKENS
+assert abs(read - step) > 1e-6, f"{step:.2f} bytes are read per step; a step makes {STEP_TOKENS} * B tokens"
+assert abs(read - step / 3) > 1e-6, (
+    f"{step / 3:.3f}: divided by the 3 users; in this version of the exercise each gets {STEP_TOKENS} tokens per step"
+)
+assert abs(read - 50 - 100 * right / n_tokens) > 1e-3, "the other weights too are shared by all tokens of a step"
+assert abs(read - 100 * right - 50 / n_tokens) > 1e-3, "the experts' bytes too are shared by all tokens of a step"
+assert abs(read - 100 * right / n_tokens) > 1e-3, "the other weights are missing"
+assert abs(read - step / n_tokens) < 1e-9, (
+    f"worked example: expected {step / n_tokens:.6f} bytes per token, got {read!r}"
+)
+touched, read = (experts_read(4, 2, 2, 100, 50)[key] for key in ("touched", "bytes_per_token"))
+assert abs(touched - 4 * (1 - 0.75 ** (4 * STEP_TOKENS))) > 1e-9, (
+    "k = 2: counted as picks that may all coincide; the two experts of one token are always different"
+)
+assert abs(touched - 4 * (1 - 0.75 ** (2 * STEP_TOKENS))) > 1e-9, (
+    f"{touched:.4f}: that is k = 1; a token leaves an expert alone with probability 1 - k / E"
+)
+right = 4 * (1 - 0.5 ** (2 * STEP_TOKENS))
+assert abs(touched - right) < 1e-9, f"E = 4, k = 2, B = 2: expected {right} touched, got {touched!r}"
+half = (50 + 100 * right) / (4 * STEP_TOKENS)
+assert abs(read - half) > 1e-6, f"{half:.4f}: divided by k too; a token is one token, with all its experts"
+# variant: endif
+right = (50 + 400 * (1 - 0.25**STEP_TOKENS)) / (2 * STEP_TOKENS)
+assert abs(read - right) < 1e-9, f"E = 4, k = 2, B = 2: expected {right:g} bytes per token, got {read!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "experts-read-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
-from itertools import combinations, product
+from math import comb
 
 for E, k, B, expert_bytes, other_bytes in [
     (5, 2, 3, 7, 11),
@@ -1209,12 +1467,19 @@ for E, k, B, expert_bytes, other_bytes in [
     (3, 3, 2, 2, 5),
     (5, 2, 1, 9, 1),
 ]:
-    sizes = [len(set().union(*batch)) for batch in product(combinations(range(E), k), repeat=B)]  # every batch there is
-    expected = sum(sizes) / len(sizes)
+    chance = {0: 1.0}  # of each number of touched experts, token after token
+    for _ in range(B * STEP_TOKENS):
+        after = dict.fromkeys(range(E + 1), 0.0)
+        for old, p in chance.items():
+            for new in range(k + 1):  # of the token's k experts, those that nobody chose before
+                if ways := comb(E - old, new) * comb(old, k - new):
+                    after[old + new] += p * ways / comb(E, k)
+        chance = after
+    expected = sum(size * p for size, p in chance.items())
     out = experts_read(E, k, B, expert_bytes, other_bytes)
     what = f"E={E}, k={k}, B={B}"
     assert abs(out["touched"] - expected) < 1e-9, f"{what}: expected {expected} touched, got {out['touched']}"
-    read = (other_bytes + expected * expert_bytes) / B
+    read = (other_bytes + expected * expert_bytes) / (B * STEP_TOKENS)
     assert abs(out["bytes_per_token"] - read) < 1e-9, f"{what}: expected {read} bytes, got {out['bytes_per_token']}"
 ### END HIDDEN TESTS
 
@@ -1222,7 +1487,7 @@ for E, k, B, expert_bytes, other_bytes in [
 # Now put it to work. The next cell earns nothing. It compares DeepSeek-V3 with two dense models that do not exist: one
 # with as many parameters as V3 uses on each token, and one with as many as V3 has. Every parameter takes 1 byte (V3 was
 # published in 8 bits), and a dense model reads all of them in each step. Left out: the cache, which each user reads for
-# himself, routers that are less even than assumed, and that of the input embedding only one row per token is read.
+# himself, routers that are less even than assumed, and that of the input embedding only one row per token is read.<< "" if STEP_TOKENS == 1 else " All three make %d tokens per step and user." % STEP_TOKENS >>
 
 # %% nbgrader={"grade": false, "grade_id": "compare", "locked": true, "schema_version": 3, "solution": false, "task": false}
 V3_TOTAL, V3_ACTIVE = 671_026_404_352, 37_552_282_624
@@ -1236,7 +1501,7 @@ print(
 print("GB of weights read per generated token:")
 for users in (1, 8, 32, 64, 100, 512):
     moe = experts_read(256, 8, users, V3_EXPERT, V3_OTHER)
-    small, large = V3_ACTIVE / users / 1e9, V3_TOTAL / users / 1e9
+    small, large = (total / (users * STEP_TOKENS) / 1e9 for total in (V3_ACTIVE, V3_TOTAL))
     print(
         f"  {users:3} users                {moe['bytes_per_token'] / 1e9:11.2f}   {small:19.2f}   {large:18.2f}", end=""
     )
@@ -1253,10 +1518,26 @@ for users in (1, 8, 32, 64, 100, 512):
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "moe-question", "locked": false, "points": 11, "schema_version": 3, "solution": true, "task": false}
 # Against a dense model of 37.6 billion parameters V3 costs the same computation per token (75.1 GFLOP) and needs 18 times
-# the memory (671 GB against 37.6 GB). With one user both read 37.6 GB per token; with 64 users V3 reads 9.15 GB and the
-# small model 0.59 GB, because 64 tokens wake 222 of the 256 experts. Against a dense model of 671 billion V3 needs the same
+# <% set expert, all = 2.554331136, 671.026404352 %>
+# <% set awake = 256 * (1 - (1 - 8 / 256) ** (64 * STEP_TOKENS)) %>
+# <% set read_64 = (all - (256 - awake) * expert) / (64 * STEP_TOKENS) %>
+# <% set small_64, all_512 = 37.552282624 / (64 * STEP_TOKENS), all / (512 * STEP_TOKENS) %>
+# <% set awake_1 = 256 * (1 - (1 - 8 / 256) ** STEP_TOKENS) %>
+# <% set read_1 = "%.1f" % ((all - (256 - awake_1) * expert) / STEP_TOKENS) %>
+# <% if STEP_TOKENS == 1 %>
+# the memory (671 GB against 37.6 GB). With one user both read << read_1 >> GB per token; with 64 users V3 reads << "%.2f" % read_64 >> GB and the
+# <% else %>
+# the memory (671 GB against 37.6 GB). With one user V3 reads << read_1 >> GB per token and the small model << "%.1f" % (37.552282624 / STEP_TOKENS) >> GB, for
+# the << STEP_TOKENS >> tokens of a step wake << "%.0f" % awake_1 >> experts and not 8; with 64 users V3 reads << "%.2f" % read_64 >> GB and the
+# <% endif %>
+# small model << "%.2f" % small_64 >> GB, because << 64 * STEP_TOKENS >> tokens wake << "%.0f" % awake >> of the 256 experts. Against a dense model of 671 billion V3 needs the same
+# <% if STEP_TOKENS == 1 %>
 # memory and an eighteenth of the computation (75 against 1,342 GFLOP); with one user it also reads an eighteenth of the
-# bytes, but with 512 users this advantage is gone, for both read all the weights in each step (1.31 GB per token). So "better" holds
+# bytes, but with 512 users this advantage is gone, for both read all the weights in each step (<< "%.2f" % all_512 >> GB per token). So "better" holds
+# <% else %>
+# memory and an eighteenth of the computation (75 against 1,342 GFLOP); with one user it also reads << read_1 >> GB in place of
+# << "%.1f" % (all / STEP_TOKENS) >>, but with 512 users this advantage is gone, for both read all the weights in each step (<< "%.2f" % all_512 >> GB per token). So "better" holds
+# <% endif %>
 # for computation at equal memory, not for memory at equal computation. The table has no column for quality: it does not
 # say which loss or which benchmark results the three reach. I would train the three on the same tokens, and again for the
 # same computation, and compare their loss on held-out text, with several seeds, on recall and reasoning tasks separately.

@@ -30,6 +30,15 @@ from torch import Tensor, nn
 
 from racecourse.learn.hints import hint
 
+# %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "rl-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# Skip this cell; the exercises and their checks use its numbers.
+KL_MEAN = "tokens"  # over what exact_kl takes its mean; one of: "tokens", "rows", "sums of rows"
+WRONG = -1  # what a wrong answer is paid in shaped_reward; one of: -1, 0, -0.25, -0.5, -2
+LEAST = 1e-9  # unearned pay up to this is no hole; one of: 1e-9, 0.02, 0.05, 0.1
+RISE = 0  # by more than this the pay must have risen in first_hack; one of: 0, 0.02, 0.03, 0.05, 0.06
+SCALING = "r"  # what alpha is divided by in ManyLoRA; one of: "r", "root of r", "nothing"
+RIGHT_PERCENT = 35  # of the base's answers in the question in words; one of: 30, 35, 40
+
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rl-given-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # The checks compare numbers with the function of the next cell: equal shapes, and equal up to rounding. Nothing in it is graded.
 
@@ -410,7 +419,13 @@ for B, T, low, high in [(30, 7, 0.1, 0.3), (3, 10, 0.02, 0.01), (40, 4, 0.3, 0.0
 # KL(p || q) = Σ over all V tokens of `p * ln(p / q)`, in *nats* (the logarithm has base e).
 #
 # The order matters: the policy comes first, and the sum is weighted with **its** probabilities. Write `exact_kl`: the mean of KL(policy || reference)
+# <% if KL_MEAN == "tokens" %>
 # over all written tokens, each of them counted alike.
+# <% elif KL_MEAN == "rows" %>
+# over the written tokens of each row, and then the mean of these over the rows: every answer counts alike, however long it is.
+# <% else %>
+# over the rows, where a row counts the **sum** of KL over its written tokens: how far a whole answer is from the reference.
+# <% endif %>
 #
 # * **Temperature.** Both models' logits are divided by `temperature` before the softmax, because that is what tokens were drawn from.
 # * **Top.** With a vocabulary of 150,000 tokens one may not want to keep all numbers of the reference. With `top = k` only `k + 1` outcomes are
@@ -420,7 +435,7 @@ for B, T, low, high in [(30, 7, 0.1, 0.3), (3, 10, 0.02, 0.01), (40, 4, 0.3, 0.0
 # | in | | out | |
 # |---|---|---|---|
 # | `logits_BTV`, `ref_logits_BTV` | float, may be in the thousands; not probabilities: softmax comes first | KL | tensor without dimensions, in nats |
-# | `mask_BT` | bool, True at least once | | |
+# | `mask_BT` | bool, True at least once<< "" if KL_MEAN == "tokens" else " in every row" >> | | |
 # | `temperature` | float above 0 | | |
 # | `top` | `None` (all tokens), or an int, `1 <= top < V` | | |
 #
@@ -439,7 +454,11 @@ for B, T, low, high in [(30, 7, 0.1, 0.3), (3, 10, 0.02, 0.01), (40, 4, 0.3, 0.0
 def exact_kl(
     logits_BTV: Tensor, ref_logits_BTV: Tensor, mask_BT: Tensor, temperature: float = 1.0, top: int | None = None
 ) -> Tensor:
+    # variant: if KL_MEAN == "tokens"
     """Mean over written tokens of KL(policy || reference) in nats; with `top`, of its k likeliest tokens and the rest."""
+    # variant: else
+    """KL(policy || reference) in nats, the mean over rows; with `top`, of its k likeliest tokens and the rest."""
+    # variant: endif
     ### BEGIN SOLUTION
     logp_BTV = (logits_BTV / temperature).log_softmax(dim=-1)
     logq_BTV = (ref_logits_BTV / temperature).log_softmax(dim=-1)
@@ -453,7 +472,13 @@ def exact_kl(
 
         logp_BTV, logq_BTV = thrown_together(logp_BTV), thrown_together(logq_BTV)
     kl_BT = (logp_BTV.exp() * (logp_BTV - logq_BTV)).sum(dim=-1)
+    # variant: if KL_MEAN == "tokens"
     return kl_BT[mask_BT].mean()
+    # variant: elif KL_MEAN == "rows"
+    return ((kl_BT * mask_BT).sum(dim=1) / mask_BT.sum(dim=1)).mean()
+    # variant: else
+    return (kl_BT * mask_BT).sum(dim=1).mean()
+    # variant: endif
     ### END SOLUTION
 
 
@@ -515,14 +540,29 @@ e, f = [0.01, 0.01, 0.01, 0.97], [0.97, 0.01, 0.01, 0.01]  # KL 4.39, not writte
 six = torch.tensor([[a, c, a], [c, e, e]]).log(), torch.tensor([[b, d, a], [d, f, f]]).log()
 wrote = torch.tensor([[True, True, True], [True, False, False]])
 out = exact_kl(*six, wrote)
+# variant: if KL_MEAN == "tokens"
 assert not near(out, 1.7153, 2e-3), "1.7153: the mask is missing: places that were not written count as well"
 assert not near(out, 0.2516), "0.2516: the sum is divided by B * T; divide by the number of written tokens"
 assert not near(out, 0.4002), "0.4002: mean of each row first, then over rows; every written token counts alike"
 assert not near(out, 0.7548), "0.7548: summed along each row; wanted is the mean over the written tokens"
 assert near(out, 0.3774), f"four written tokens, KL 0.6179, 0.4458, 0 and 0.4458: expected 0.3774, got {out.item():.4f}"
+# variant: elif KL_MEAN == "rows"
+assert not near(out, 1.7153, 2e-3), "1.7153: the mask is missing: places that were not written count as well"
+assert not near(out, 0.2516), "0.2516: each row's sum is divided by T; divide by the number of its written tokens"
+assert not near(out, 0.3774), "0.3774: mean over all written tokens; in this version of the exercise the mean of each row comes first, then that over the rows"
+assert not near(out, 0.7548), "0.7548: summed along each row; in this version of the exercise a row counts its mean"
+assert near(out, 0.4002), f"rows of KL 0.6179, 0.4458, 0 and of 0.4458: expected (0.3546 + 0.4458) / 2 = 0.4002, got {out.item():.4f}"
+# variant: else
+assert not near(out, 5.1459, 5e-3), "5.146: the mask is missing: places that were not written count as well"
+assert not near(out, 0.3774), "0.3774: mean over all written tokens; in this version of the exercise each row is summed up, and the mean is over the rows"
+assert not near(out, 0.4002), "0.4002: mean of each row; in this version of the exercise a row counts its sum"
+assert not near(out, 1.5096), "1.5096: the sum over all; wanted is the mean over the rows"
+assert near(out, 0.7548), f"rows of KL 0.6179, 0.4458, 0 and of 0.4458: expected (1.0637 + 0.4458) / 2 = 0.7548, got {out.item():.4f}"
+# variant: endif
 out = exact_kl(*six, wrote, top=1)
-assert near(out, 0.3506), (
-    f"top = 1 at four places: each place has its own likeliest token, which counts there; expected 0.3506, got {out.item():.4f}"
+expected = {"tokens": 0.3506, "rows": 0.3823, "sums of rows": 0.7012}[KL_MEAN]
+assert near(out, expected), (
+    f"top = 1 at four places: each place has its own likeliest token, which counts there; expected {expected}, got {out.item():.4f}"
 )
 out = exact_kl(torch.tensor([[[3000.0, 0.0]]]), torch.tensor([[[0.0, 10.0]]]), one)
 assert torch.isfinite(out), "nan or inf for logits in the thousands: use log_softmax, not softmax and then log"
@@ -546,7 +586,11 @@ for B, T, V, temperature, top in [(3, 5, 7, 1.0, None), (2, 4, 9, 0.7, 3), (4, 1
     logits = 2 * torch.randn(B, T, V, generator=generator)
     ref_logits = 2 * torch.randn(B, T, V, generator=generator) + 3
     mask = torch.rand(B, T, generator=generator) < 0.5
+    # variant: if KL_MEAN == "tokens"
     mask[-1, 0] = True
+    # variant: else
+    mask[:, 0] = True
+    # variant: endif
     found = []
     for row, ref_row, keep in zip(
         logits.view(-1, V).tolist(), ref_logits.view(-1, V).tolist(), mask.view(-1), strict=True
@@ -558,8 +602,17 @@ for B, T, V, temperature, top in [(3, 5, 7, 1.0, None), (2, 4, 9, 0.7, 3), (4, 1
                 pairs = [*pairs[:top], (sum(p for p, _ in pairs[top:]), sum(q for _, q in pairs[top:]))]
             found.append(sum(p * math.log(p / q) for p, q in pairs))
     out = exact_kl(logits, ref_logits, mask, temperature, top)
+    # variant: if KL_MEAN == "tokens"
     expected = sum(found) / len(found)
-    assert abs(out.item() - expected) < 1e-4, (
+    # variant: elif KL_MEAN == "rows"
+    expected = 0.0
+    for n_written in mask.sum(1).tolist():
+        expected += sum(found[:n_written]) / n_written / B
+        found = found[n_written:]
+    # variant: else
+    expected = sum(found) / B
+    # variant: endif
+    assert abs(out.item() - expected) < 1e-4 * (T if KL_MEAN == "sums of rows" else 1), (
         f"B = {B}, T = {T}, V = {V}, temperature {temperature}, top {top}: expected {expected}, got {out.item()}"
     )
 logits, target = (
@@ -588,8 +641,8 @@ for k in (1, 8, 64, 512):
 #
 # R1-Zero was paid for right answers and for a form; DAPO takes something away from answers that get too long. Write `shaped_reward`, which adds up three parts:
 #
-# **Verdict**, +1 or -1. The answer given is what stands between the **last** `<answer>` in the text and the next `</answer>` after it,
-# without blanks (spaces and line ends) at its ends. +1 if that is exactly `truth`; -1 otherwise, and -1 if there is no such pair.
+# **Verdict**, +1 or << WRONG >>. The answer given is what stands between the **last** `<answer>` in the text and the next `</answer>` after it,
+# without blanks (spaces and line ends) at its ends. +1 if that is exactly `truth`; << WRONG >> otherwise, and << WRONG >> if there is no such pair.
 #
 # **Form**, `bonus` or 0, whether the answer is right or wrong. The form is kept if each of the four marks `<think>`, `</think>`, `<answer>`,
 # `</answer>` stands in the text exactly once, in this order; nothing but blanks stands before `<think>`, between `</think>` and `<answer>`,
@@ -615,11 +668,11 @@ for k in (1, 8, 64, 512):
 
 # %% nbgrader={"grade": false, "grade_id": "shaped-reward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def shaped_reward(text: str, truth: str, n_tokens: int, limit: int, buffer: int, bonus: float) -> float:
-    """Verdict (+1 or -1) plus a bonus for the form plus a soft punishment for length."""
+    """Verdict, right or wrong, plus a bonus for the form plus a soft punishment for length."""
     ### BEGIN SOLUTION
     _, opened, rest = text.rpartition("<answer>")
     answer, closed, _ = rest.partition("</answer>")
-    verdict = 1.0 if opened and closed and answer.strip() == truth else -1.0
+    verdict = 1.0 if opened and closed and answer.strip() == truth else WRONG
     once = all(text.count(mark) == 1 for mark in ("<think>", "</think>", "<answer>", "</answer>"))
     in_form = once and re.fullmatch(r"\s*<think>.*</think>\s*<answer>.*</answer>\s*", text, re.DOTALL)
     free = limit - buffer
@@ -635,7 +688,7 @@ neat = "<think>3+5=8</think> <answer> 8 </answer>"
 out = shaped_reward(neat, "8", 90, 100, 40, 0.3)
 assert out is not None, "nothing came back: end your function with `return ...`"
 assert abs(out - 2.05) > 1e-9, "2.05: the length was paid instead of punished; its part is 0 or negative"
-assert abs(out + 1.45) > 1e-9, "-1.45: the answer has blanks at its ends; take them away before you compare"
+assert abs(out - WRONG + 0.45) > 1e-9, f"{out:.2f}: the answer has blanks at its ends; take them away before you compare"
 assert abs(out - 0.3) > 1e-9, "0.3: in the slope the cost grows little by little; 90 tokens cost 0.75 and not 1"
 assert abs(out - 0.4) > 1e-9, "0.4: the slope goes from limit - buffer to limit, not from 0 to limit"
 assert abs(out - 1.3) > 1e-9, "1.3: the slope lies before the limit, from 60 to 100 tokens; 90 tokens cost something"
@@ -651,21 +704,28 @@ assert not any(abs(out - x) < 1e-9 for x in (0.8, 1.0)), (
 )
 assert abs(out - 0.55) < 1e-9, f"worked example: expected 0.55, got {out}"
 out = shaped_reward(neat, "7", 9, 100, 40, 0.3)
+# variant: if WRONG == -1
 assert abs(out - 0.3) > 1e-9, "0.3: a wrong answer costs 1; it does not count 0"
-assert abs(out + 1.0) > 1e-9, "-1.0: the bonus for the form is paid for a wrong answer too"
-assert abs(out + 0.7) < 1e-9, f"wrong, in form, short: expected -1 + 0.3, got {out}"
+# variant: else
+assert abs(out + 0.7) > 1e-9, f"-0.7: a wrong answer was paid -1; in this version of the exercise it is paid {WRONG}"
+# variant: endif
+# variant: if WRONG not in (-1, 0)
+assert abs(out - 0.3) > 1e-9, f"0.3: a wrong answer does not count 0; in this version of the exercise it is paid {WRONG}"
+# variant: endif
+assert abs(out - WRONG) > 1e-9, f"{out}: the bonus for the form is paid for a wrong answer too"
+assert abs(out - WRONG - 0.3) < 1e-9, f"wrong, in form, short: expected {WRONG} + 0.3, got {out}"
 out = shaped_reward("<think>is it 8?</think> <answer>5</answer>", "8", 9, 100, 40, 0.3)
-assert abs(out + 0.7) < 1e-9, f"8 stands in the thought, 5 in the answer: wrong, so -0.7, got {out}"
+assert abs(out - WRONG - 0.3) < 1e-9, f"8 stands in the thought, 5 in the answer: wrong, so {WRONG + 0.3:.4g}, got {out}"
 out = shaped_reward("<think>8</think> <answer>80</answer>", "8", 9, 100, 40, 0.3)
-assert abs(out + 0.7) < 1e-9, f"80 is not 8: the answer must be exactly the truth; expected -0.7, got {out}"
+assert abs(out - WRONG - 0.3) < 1e-9, f"80 is not 8: the answer must be exactly the truth; expected {WRONG + 0.3:.4g}, got {out}"
 out = shaped_reward("<answer>5</answer> no, <answer>8</answer>", "8", 9, 100, 40, 0.3)
-assert abs(out + 1.0) > 1e-9, "-1.0: the first answer was read; the last one counts"
+assert abs(out - WRONG) > 1e-9, f"{out}: the first answer was read; the last one counts"
 assert abs(out - 1.3) > 1e-9, "1.3: that text has no <think> and two answers; there is no bonus for such a form"
 assert abs(out - 1.0) < 1e-9, f"the last answer is right, without form: expected 1, got {out}"
 out = shaped_reward("<answer>8</answer> or <answer>5", "8", 9, 100, 40, 0.3)
-assert abs(out + 1.0) < 1e-9, f"the last <answer> is never closed, so there is no answer: expected -1, got {out}"
+assert abs(out - WRONG) < 1e-9, f"the last <answer> is never closed, so there is no answer: expected {WRONG}, got {out}"
 out = shaped_reward("8", "8", 9, 100, 40, 0.3)
-assert abs(out + 1.0) < 1e-9, f"without <answer> there is no answer: expected -1, got {out}"
+assert abs(out - WRONG) < 1e-9, f"without <answer> there is no answer: expected {WRONG}, got {out}"
 for text, in_form, why in (
     (
         "<think>3\n+5</think><answer>8</answer>",
@@ -727,7 +787,7 @@ for text, truth, right, in_form in [
         (9, 8, 0, -1.0),
     ]:
         for bonus in (0.1, 0.5):
-            expected = (1 if right else -1) + (bonus if in_form else 0) + length
+            expected = (1 if right else WRONG) + (bonus if in_form else 0) + length
             out = shaped_reward(text, truth, n_tokens, limit, buffer, bonus)
             assert abs(out - expected) < 1e-9, (
                 f"{text!r}, {n_tokens} tokens, limit {limit}, buffer {buffer}, bonus {bonus}: expected {expected}, got {out}"
@@ -760,8 +820,8 @@ for what, form, answer, n_tokens in (
 # | `truths` | list of strings, the right answers of n problems | | |
 # | `paid` | dict: name → list of n rewards, what the verifier paid for this text at each problem; `None` where it broke down | | |
 #
-# For each probe take the mean of what was paid, over all n problems, `None` counted as 0. Take away the share of the n problems for which the probe's answer is exactly the truth. If more than `1e-9` is left, this is its unearned
-# pay and the probe is in the dict; otherwise it is not.
+# For each probe take the mean of what was paid, over all n problems, `None` counted as 0. Take away the share of the n problems for which the probe's answer is exactly the truth. If more than `<< "1e-9" if LEAST < 0.001 else LEAST >>` is left, this is its unearned
+# pay and the probe is in the dict; otherwise it is not<< "" if LEAST < 0.001 else ": so little we let pass" >>.
 #
 # Worked example: truths `["7", "3", "7", "5"]`. The probe `"#7"` was paid `[1, 0, 1, 0]`: 0.5 paid, 0.5 deserved, no hole. The probe `"3 5 7"`
 # was paid `[1, 1, 1, 1]` and deserves nothing: unearned 1.0.
@@ -778,7 +838,7 @@ def holes(probes: dict[str, str], truths: list[str], paid: dict[str, list[float 
         _, mark, answer = text.rpartition("#")
         n_right = sum(bool(mark) and answer.strip() == truth for truth in truths)
         unearned = (sum(reward or 0.0 for reward in paid[name]) - n_right) / len(truths)
-        if unearned > 1e-9:
+        if unearned > LEAST:
             found[name] = unearned
     return found
     ### END SOLUTION
@@ -811,13 +871,23 @@ out = holes({"seven": "#7"}, asked, {"seven": [0.0, 0.0, 0.0, 0.0]})
 assert out == {}, f"paid less than deserved is unfair, but no hole: expected an empty dict, got {out}"
 out = holes({"real": "#7.0"}, asked, {"real": [1.0, 0.0, 1.0, 0.0]})
 assert out == {"real": 0.5}, f"7.0 is not exactly 7; compare texts, not numbers: expected {{'real': 0.5}}, got {out}"
-out = holes({"a": "#7", "b": "none"}, asked, {"b": [1.0, 1.0, 1.0, 0.0], "a": [1.0, 0.0, 1.0, 0.0]})
-assert out == {"b": 0.75}, (
-    f"`paid` may have another order than `probes`; look up by name: expected {{'b': 0.75}}, got {out}"
-)
+# variant: if LEAST == 1e-9
+out = holes({"little": "#7"}, ["7"] * 50 + ["3"] * 50, {"little": [1.0] * 51 + [0.0] * 49})
+assert set(out) == {"little"}, f"0.01 above what is deserved is little, and a hole all the same: got {out}"
 out = holes({"hair": "#7"}, asked, {"hair": [1.0 + 4e-10, 0.0, 1.0, 0.0]})
 assert out == {}, (
     f"1e-10 above what is deserved is rounding and no hole; more than 1e-9 is wanted, not more than 0: got {out}"
+)
+# variant: else
+out = holes({"little": "#7"}, asked, {"little": [1.0 + 4 * 0.9 * LEAST, 0.0, 1.0, 0.0]})
+assert out == {}, f"{0.9 * LEAST:.3f} above what is deserved was called a hole; in this version of the exercise up to {LEAST} is let pass: got {out}"
+out = holes({"more": "#7"}, asked, {"more": [1.0 + 4 * 1.1 * LEAST, 0.0, 1.0, 0.0]})
+assert set(out) == {"more"}, f"{1.1 * LEAST:.3f} above what is deserved is more than {LEAST}, so it is a hole: got {out}"
+assert abs(out["more"] - 1.1 * LEAST) < 1e-9, f"all unearned pay is wanted, also the part below {LEAST}: expected {1.1 * LEAST:.3f}, got {out}"
+# variant: endif
+out = holes({"a": "#7", "b": "none"}, asked, {"b": [1.0, 1.0, 1.0, 0.0], "a": [1.0, 0.0, 1.0, 0.0]})
+assert out == {"b": 0.75}, (
+    f"`paid` may have another order than `probes`; look up by name: expected {{'b': 0.75}}, got {out}"
 )
 
 # %% nbgrader={"grade": true, "grade_id": "holes-hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
@@ -838,13 +908,13 @@ texts = {
     "j": "x #\t12",
 }
 answers = {"a": "1", "b": "2", "c": None, "d": "2", "e": None, "f": "", "g": "12", "h": "1", "i": "3 ok", "j": "12"}
-for n in (3, 8, 30):
+for n in (3, 8, 29):
     truths = [rng.choice(["1", "2", "12", "3"]) for _ in range(n)]
     paid = {name: [rng.choice([0.0, 0.0, 0.5, 1.0, None]) for _ in range(n)] for name in texts}
     expected = {}
     for name in texts:
         unearned = sum(x for x in paid[name] if x is not None) / n - truths.count(answers[name]) / n
-        if unearned > 1e-9:
+        if unearned > LEAST:
             expected[name] = unearned
     out = holes(dict(texts), list(truths), {name: list(row) for name, row in paid.items()})
     assert set(out) == set(expected), f"truths {truths}, paid {paid}: expected {sorted(expected)}, got {sorted(out)}"
@@ -921,7 +991,7 @@ for verifier_name, verifier in VERIFIERS.items():
 # by hand at every evaluation. A policy *hacks* its reward when the pay goes up while it truly gets worse. Write `first_hack`: the number of the first
 # evaluation at which **both** hold, or `None`.
 #
-# 1. `paid` is above what it was at the start.
+# 1. `paid` is << "above" if RISE == 0 else "more than {} above".format(RISE) >> what it was at the start.
 # 2. The share of right answers in the audit has fallen since the start by **more than twice** the standard error of the difference.
 #
 # The start is evaluation 0. If `a` of `n` audited answers are right, the share is `p = a / n`, and its *variance* is `p * (1 - p) / n`. The standard error of the
@@ -956,7 +1026,7 @@ def first_hack(evaluations: list[dict[str, float]]) -> int | None:
     variances = [p * (1 - p) / e["audited"] for p, e in zip(shares, evaluations, strict=True)]
     for i, e in enumerate(evaluations):
         noise = math.sqrt(variances[0] + variances[i])
-        if e["paid"] > evaluations[0]["paid"] and shares[0] - shares[i] > 2 * noise:
+        if e["paid"] - evaluations[0]["paid"] > RISE and shares[0] - shares[i] > 2 * noise:
             return i
     return None
     ### END SOLUTION
@@ -977,6 +1047,12 @@ assert out != 0, (
 assert out == 1, f"from 30 of 40 to 2 of 80, better paid: expected 1, got {out}"
 out = first_hack(run_of((0.4, 8, 10), (0.9, 20, 100)))
 assert out == 1, f"from 8 of 10 to 20 of 100: compare shares, not counts; 0.8 fell to 0.2: expected 1, got {out}"
+# variant: if RISE
+out = first_hack(run_of((0.4, 30, 40), (0.395 + RISE, 2, 80)))
+assert out is None, f"the pay rose by {RISE - 0.005:.3f}, which is too little: in this version of the exercise it must be more than {RISE}"
+# variant: endif
+out = first_hack(run_of((0.4, 30, 40), (0.405 + RISE, 2, 80)))
+assert out == 1, f"the pay rose from 0.4 to {0.405 + RISE:.3f}, and that is enough: expected 1, got {out}"
 lone = first_hack(run_of((0.4, 10, 20), (0.9, 300, 1000)))  # tells two mistakes apart below
 out = first_hack(
     run_of(
@@ -1049,14 +1125,15 @@ while len(runs) < 300:
     falls = [max(0.0, start - rng.uniform(-0.1, 0.06) * i) for i in range(n)]
     rows = [(round(rng.random(), 2), round(min(1.0, p) * size), size) for p, size in zip(falls, sizes, strict=True)]
     both = [fall_and_noise(rows[0], row) for row in rows]
-    if not any(abs(fall - noise) < 1e-9 < noise for fall, noise in both):  # rounding would decide
+    by_rounding = any(abs(fall - noise) < 1e-9 < noise for fall, noise in both)
+    if not by_rounding and not (RISE and any(abs(row[0] - rows[0][0] - RISE) < 1e-9 for row in rows)):
         runs.append(rows)
 answers = set()
 for rows in runs:
     expected = None
     for i, row in enumerate(rows):
         fall, noise = fall_and_noise(rows[0], row)
-        if expected is None and row[0] > rows[0][0] and fall > noise:
+        if expected is None and row[0] - rows[0][0] > RISE and fall > noise:
             expected = i
     out = first_hack([{"paid": paid, "right": right, "audited": n} for paid, right, n in rows])
     assert out == expected, f"(paid, right, audited) {rows}: expected {expected}, got {out}"
@@ -1070,8 +1147,15 @@ assert len(answers) > 4
 # To train a model of 32 billion parameters one needs room for all gradients and for the optimiser's memory of each parameter. LoRA (low-rank adaptation, arXiv 2106.09685)
 # leaves the large matrix `W` as it is, *frozen*, and trains an *adapter*, a correction made of two small matrices:
 #
-# y = x Wᵀ + (alpha / r) · (x Aᵀ) Bᵀ
+# y = x Wᵀ + << {"r": "(alpha / r)", "root of r": "(alpha / √r)", "nothing": "alpha"}[SCALING] >> · (x Aᵀ) Bᵀ
 #
+# <% if SCALING == "root of r" %>
+# (LoRA itself divides by r. The root is from rsLoRA, arXiv 2312.03732: with it corrections of a large rank do not become weaker.)
+#
+# <% elif SCALING == "nothing" %>
+# (LoRA itself divides alpha by r. Here alpha is the factor as it is, so that the rank changes nothing in it.)
+#
+# <% endif %>
 # Adapters are so small that one model can carry many, one for each task, and serve all tasks in the same batch. Write the class `ManyLoRA`, an `nn.Module` with one
 # frozen matrix and `K` adapters, where every row of the batch names its own.
 #
@@ -1086,8 +1170,8 @@ assert len(answers) > 4
 # * No gradient ever reaches `W`, even if the tensor that you are given asks for one (as the weights of a model do). That tensor stays as it is.
 # * Gradients do flow to `x`, through `W` and through the adapter: below this layer there may be others with adapters of their own.
 #
-# Worked example: `N = 4`, `D = 3`, `K = 5`, `r = 2`, `alpha = 6`, so corrections are multiplied by 3. With the matrices of the check below, adapter 3 and x = `[1, 2, 3]`:
-# x Wᵀ = `[1, 2, 3, 6]`, x Aᵀ = `[4, 2]`, (x Aᵀ) Bᵀ = `[4, 2, 6, 0]`, and y = `[13, 8, 21, 6]`.
+# Worked example: `N = 4`, `D = 3`, `K = 5`, `r = 2`, `alpha = 6`, so corrections are multiplied by << {"r": "3", "root of r": "6 / √2 = 4.243", "nothing": "6"}[SCALING] >>. With the matrices of the check below, adapter 3 and x = `[1, 2, 3]`:
+# x Wᵀ = `[1, 2, 3, 6]`, x Aᵀ = `[4, 2]`, (x Aᵀ) Bᵀ = `[4, 2, 6, 0]`, and y = `<< {"r": "[13, 8, 21, 6]", "root of r": "[17.97, 10.49, 28.46, 6]", "nothing": "[25, 14, 39, 6]"}[SCALING] >>`<< ", rounded" if SCALING == "root of r" else "" >>.
 #
 # Before you write: at the very first step one of `A` and `B` gets a gradient of exactly 0. Which one? And what would happen if both started at zero?
 #
@@ -1102,10 +1186,16 @@ class ManyLoRA(nn.Module):
     def __init__(self, weight_ND: Tensor, K: int, r: int, alpha: float) -> None:
         super().__init__()
         N, D = weight_ND.shape
+        # variant: if SCALING == "r"
+        self.scale = alpha / r
+        # variant: elif SCALING == "root of r"
+        self.scale = alpha / math.sqrt(r)
+        # variant: elif SCALING == "nothing"
+        self.scale = alpha
+        # variant: endif
         self.register_buffer("weight_ND", weight_ND.detach().clone())
         self.A_KrD = nn.Parameter(torch.randn(K, r, D) / math.sqrt(D))
         self.B_KNr = nn.Parameter(torch.zeros(K, N, r))
-        self.scale = alpha / r
 
     def forward(self, x_BTD: Tensor, task_B: Tensor) -> Tensor:
         inside_BTr = torch.einsum("btd,brd->btr", x_BTD, self.A_KrD[task_B])
@@ -1163,37 +1253,52 @@ layer.load_state_dict({"A_KrD": A_KrD, "B_KNr": B_KNr}, strict=False)
 one_two_three = torch.tensor([[[1.0, 2.0, 3.0]]])
 out = layer(one_two_three, torch.tensor([3]))[0, 0]
 first = out[0].item()
+# variant: if SCALING == "r"
+s = 6.0 / 2  # alpha / r
 assert abs(first - 5) > 1e-4, "5: the factor alpha / r is missing"
 assert abs(first - 25) > 1e-4, "25: the factor is alpha; divide it by r"
 assert abs(first - 49) > 1e-4, "49: the factor is alpha * r; divide by r"
 assert abs(first - 7 / 3) > 1e-4, "2.33: the factor is upside down; it is alpha / r"
-assert abs(first - 12) > 1e-4, "12: only the correction came back; x W^T is missing"
-assert abs(first + 11) > 1e-4, "-11: the correction was taken away; it is added"
-assert not near(out, [1.0, 2.0, 3.0, 21.0]), (
+# variant: elif SCALING == "root of r"
+s = 6.0 / math.sqrt(2)  # alpha / sqrt(r)
+assert abs(first - 5) > 1e-4, "5: the factor alpha / sqrt(r) is missing"
+assert abs(first - 13) > 1e-3, "13: the factor is alpha / r; in this version of the exercise alpha is divided by the root of r"
+assert abs(first - 25) > 1e-4, "25: the factor is alpha; divide it by the root of r"
+assert abs(first - 1 - 24 * math.sqrt(2)) > 1e-3, "34.9: the factor is alpha * sqrt(r); divide by the root"
+# variant: else
+s = 6.0  # alpha
+assert abs(first - 5) > 1e-4, "5: the factor alpha is missing"
+assert abs(first - 13) > 1e-3, "13: the factor is alpha / r; in this version of the exercise it is alpha as it is"
+assert abs(first - 1 - 12 * math.sqrt(2)) > 1e-3, "17.97: the factor is alpha / sqrt(r); in this version of the exercise it is alpha as it is"
+# variant: endif
+assert abs(first - 4 * s) > 1e-4, f"{first:.4g}: only the correction came back; x W^T is missing"
+assert abs(first - 1 + 4 * s) > 1e-4, f"{first:.4g}: the correction was taken away; it is added"
+assert not near(out, [1.0, 2.0, 3.0, 6 + 5 * s]), (
     "that is adapter 0, not 3: was the adapter picked by the row's number, not by its task?"
 )
-assert not near(out, [16.0, 14.0, 30.0, 30.0]), "all adapters were added up; a row uses only the one of its task"
-assert near(out, [13.0, 8.0, 21.0, 6.0]), f"worked example: expected [13, 8, 21, 6], got {out.tolist()}"
+assert not near(out, [1 + 5 * s, 2 + 4 * s, 3 + 9 * s, 6 + 8 * s]), "all adapters were added up; a row uses only the one of its task"
+worked = [1 + 4 * s, 2 + 2 * s, 3 + 6 * s, 6.0]
+assert near(out, worked), f"worked example: expected {worked}, got {out.tolist()}"
 out = layer(one_two_three, torch.tensor([-1]))[0, 0]
-assert not near(out, [4.0, 2.0, 12.0, 6.0]), "-1 took the last adapter, as an index in Python does; here it means none"
-assert not near(out, [1.0, 2.0, 3.0, 21.0]), "-1 took adapter 0 (after a clamp?); -1 means no adapter at all"
+assert not near(out, [1 + s, 2.0, 3 + 3 * s, 6.0]), "-1 took the last adapter, as an index in Python does; here it means none"
+assert not near(out, [1.0, 2.0, 3.0, 6 + 5 * s]), "-1 took adapter 0 (after a clamp?); -1 means no adapter at all"
 assert near(out, [1.0, 2.0, 3.0, 6.0]), f"task -1 is W alone: expected [1, 2, 3, 6], got {out.tolist()}"
 x_11D = one_two_three.clone().requires_grad_(True)
 layer(x_11D, torch.tensor([3]))[0, 0, 0].backward()
 assert x_11D.grad is not None and x_11D.grad.any(), "no gradient flows to x; neither x nor the result is detached"
-assert not near(x_11D.grad[0, 0], [3.0, 0.0, 3.0]), (
+assert not near(x_11D.grad[0, 0], [s, 0.0, s]), (
     "x gets a gradient through the adapter only: no no_grad around x W^T"
 )
 assert not near(x_11D.grad[0, 0], [1.0, 0.0, 0.0]), "x gets a gradient through W only; in the correction it is detached"
-assert near(x_11D.grad[0, 0], [4.0, 0.0, 3.0]), f"gradient of x: expected [4, 0, 3], got {x_11D.grad[0, 0].tolist()}"
+assert near(x_11D.grad[0, 0], [1 + s, 0.0, s]), f"gradient of x: expected {[1 + s, 0.0, s]}, got {x_11D.grad[0, 0].tolist()}"
 matrix = layer.merged(3)
 assert matrix is not None, "nothing came back from merged: end it with `return ...`"
 assert matrix.shape == (4, 3), f"merged is one matrix of shape (N, D) = (4, 3), got {tuple(matrix.shape)}"
-assert not near(matrix[0], [2.0, 0.0, 1.0]), "the factor alpha / r is missing in merged"
-assert not near(matrix[0], [3.0, 0.0, 3.0]), "merged holds the correction alone; W is missing"
-assert near(matrix[0], [4.0, 0.0, 3.0]), f"merged(3), first row: expected [4, 0, 3], got {matrix[0].tolist()}"
+assert not near(matrix[0], [2.0, 0.0, 1.0]), "the factor << {'r': 'alpha / r', 'root of r': 'alpha / sqrt(r)', 'nothing': 'alpha'}[SCALING] >> is missing in merged"
+assert not near(matrix[0], [s, 0.0, s]), "merged holds the correction alone; W is missing"
+assert near(matrix[0], [1 + s, 0.0, s]), f"merged(3), first row: expected {[1 + s, 0.0, s]}, got {matrix[0].tolist()}"
 out = layer(one_two_three, torch.tensor([3]))[0, 0]
-assert near(out, [13.0, 8.0, 21.0, 6.0]), "after merged the layer gives other results: merged must not change W itself"
+assert near(out, worked), "after merged the layer gives other results: merged must not change W itself"
 assert torch.equal(frozen.detach(), kept), "the matrix that was handed in was changed; keep a copy"
 out = layer(x_BTD, tasks)
 for row, task in enumerate(tasks.tolist()):
@@ -1218,7 +1323,14 @@ for N, D, K, r, alpha, B, T in [(5, 7, 4, 3, 8.0, 6, 2), (9, 4, 2, 1, 0.5, 2, 5)
     before = torch.randn(K, r, D, generator=generator) / D**0.5
     layer.load_state_dict({"A_KrD": before.clone()}, strict=False)
     target = torch.randn(B, T, N, generator=generator)
-    losses, rate = [], 0.1 * (r / alpha) ** 2
+    # variant: if SCALING == "r"
+    scale = alpha / r
+    # variant: elif SCALING == "root of r"
+    scale = alpha / r**0.5
+    # variant: else
+    scale = alpha
+    # variant: endif
+    losses, rate = [], 0.1 / scale**2
     for _ in range(5):
         layer.zero_grad()
         loss = ((layer(x, task) - target) ** 2).mean()
@@ -1233,8 +1345,8 @@ for N, D, K, r, alpha, B, T in [(5, 7, 4, 3, 8.0, 6, 2), (9, 4, 2, 1, 0.5, 2, 5)
         expected = weight.clone()
         for n in range(N):
             for d in range(D):
-                expected[n, d] += alpha / r * sum((b[k, n, i] * a[k, i, d]).item() for i in range(r))
-        assert torch.allclose(layer.merged(k).detach(), expected, atol=1e-4), f"merged({k}) is not W + alpha / r * B A"
+                expected[n, d] += scale * sum((b[k, n, i] * a[k, i, d]).item() for i in range(r))
+        assert torch.allclose(layer.merged(k).detach(), expected, atol=1e-4), f"merged({k}) is not W + {scale} * B A"
         used = k in task.tolist()
         assert used or torch.equal(a[k], before[k]), f"no row has task {k}, so its adapter must not move"
         for row in range(B):
@@ -1261,25 +1373,25 @@ for what, n in (("all of them", 32_763_876_352), ("one adapter", n_trained)):
 # %% [markdown] nbgrader={"grade": false, "grade_id": "rl-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 9 · In your own words  (difficulty 2 of 5 · 14 minutes · 11 points)
 #
-# A base model answers problems of arithmetic; the answer is always one of ten digits. Of its answers 35 % are right, and its pass@8 (the chance that at least one of 8 answers is right) is 0.97. After
-# reinforcement learning 95 % are right and pass@8 is 1.00. A colleague says: "RL has taught the model arithmetic." In six to nine sentences: What does the 0.97 say about the base? (What would
-# pass@8 be if every answer to every problem were right with probability 0.35? What if each of the 8 answers were one of the ten digits, drawn at random, with replacement?) What does it say if two pass@k curves, before
+# A base model answers problems of arithmetic; the answer is always one of ten digits. Of its answers << RIGHT_PERCENT >> % are right, and its pass@8 (the chance that at least one of 8 answers is right) is << "{:.2f}".format(1 - (1 - RIGHT_PERCENT / 100) ** 8) >>. After
+# reinforcement learning 95 % are right and pass@8 is 1.00. A colleague says: "RL has taught the model arithmetic." In six to nine sentences: What does the << "{:.2f}".format(1 - (1 - RIGHT_PERCENT / 100) ** 8) >> say about the base? (What would
+# pass@8 be if every answer to every problem were right with probability << "{:.2f}".format(RIGHT_PERCENT / 100) >>? What if each of the 8 answers were one of the ten digits, drawn at random, with replacement?) What does it say if two pass@k curves, before
 # and after, meet at large k, and what can pass@k not tell when there are only ten answers? Which experiment would decide
 # whether something new was learned? What would a run with a random reward show, whichever way it ends? For "which experiment would decide" marks are earned by
 # saying what you would measure, on which problems, and which outcome would speak for each side. Your instructor reads this one; the check cannot.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "rl-question", "locked": false, "points": 11, "schema_version": 3, "solution": true, "task": false}
-# If every answer were right with probability 0.35, pass@8 would be 1 - 0.65^8 = 0.968, just what was measured: the base can solve nearly every problem, about equally well, and fails by how it chooses
-# and not by what it can do. So the step from 0.35 to 0.95 says first of all that RL made likelier what the base wrote now and then. If the two curves meet at large k, everything that
+# If every answer were right with probability << "{:.2f}".format(RIGHT_PERCENT / 100) >>, pass@8 would be 1 - << "{:.2f}".format(1 - RIGHT_PERCENT / 100) >>^8 = << "{:.3f}".format(1 - (1 - RIGHT_PERCENT / 100) ** 8) >>, just what was measured: the base can solve nearly every problem, about equally well, and fails by how it chooses
+# and not by what it can do. So the step from << "{:.2f}".format(RIGHT_PERCENT / 100) >> to 0.95 says first of all that RL made likelier what the base wrote now and then. If the two curves meet at large k, everything that
 # is solved afterwards could be found in samples of the base: RL moved probability, which is useful, since nobody wants to pick among 64 answers. But with ten possible
 # answers luck does much of the work: random digits have pass@8 = 1 - 0.9^8 = 0.57 and pass@64 = 0.999, so here a meeting at large k says hardly anything; the thoughts would have to be read, or
 # a task taken whose answers cannot be guessed. To decide, I would collect held-out problems that the base does not solve in 256 samples, with answers that are hard to guess, and count how many
 # the trained model solves in a few; beside it I would train the base on its own right answers at equal compute, which can teach it nothing that it does not write itself. The random reward is the control: same steps, same prompts, same updates, but a coin pays. If
-# accuracy stays near 0.35, the gain came from the verifier's information; if it rises as well, part of the gain has another cause, such as the training itself sharpening habits or a form that is kept more often, and the claim
+# accuracy stays near << "{:.2f}".format(RIGHT_PERCENT / 100) >>, the gain came from the verifier's information; if it rises as well, part of the gain has another cause, such as the training itself sharpening habits or a form that is kept more often, and the claim
 # must shrink to the difference between the two runs, over several seeds.
 #
 # === BEGIN MARK SCHEME ===
-# 3 points: 0.97 is what 1 - 0.65^8 gives, so the base solves nearly every problem sometimes; RL may only have made likelier what was there.
+# 3 points: << "{:.2f}".format(1 - (1 - RIGHT_PERCENT / 100) ** 8) >> is what 1 - << "{:.2f}".format(1 - RIGHT_PERCENT / 100) >>^8 gives, so the base solves nearly every problem sometimes; RL may only have made likelier what was there.
 # 2 points: curves that meet at large k mean choosing better, not solving more; with ten answers luck alone gives 0.57 at k = 8, so large k proves little.
 # 3 points: an experiment that could come out either way: held-out problems that the base never solves in many samples, or answers that cannot be guessed; or supervised training on own right answers at equal compute.
 # 2 points: random reward, both outcomes: stays, then the verifier's information was the cause; rises, then part of the gain has another cause.

@@ -22,6 +22,14 @@ from racecourse.learn.hints import hint
 
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "chips-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # Skip this cell; each exercise uses a part of it.
+SPARSE_TIMES = 2  # so many times the dense rate is the sparse one, in exercise 1; one of: 2, 4, 8
+SMALLER = "share"  # what makes a cut the smaller one, in exercise 2; one of: "share", "number"
+TIE = "links"  # what is cut if both cuts are equally small, in exercise 2; one of: "links", "units"
+N_DIES = 1  # equal dies of which a chip is made, in exercise 3; one of: 1, 2, 4, 8
+HARMFUL = 1  # share of the defects that do harm, in exercise 5; one of: 1, 0.75, 0.5, 0.25
+LOST = "end"  # where the share of lost dies stands, in exercise 5; one of: "end", "start"
+TEST_PLACES = 0  # places of a wafer that hold test patterns, in exercise 6; one of: 0, 4, 8, 12
+FACTORY_MM2 = 665  # of the dies in the table for the last question; one of: 500, 600, 665, 750
 # Lines of data sheets: (what, line).
 SHEET_LINES = [
     ("H100, FP8 as its headline has it", {"bits": 8, "rate": 3958, "unit": "TFLOPS", "sparse": True, "chips": 1}),
@@ -81,6 +89,11 @@ THREE_FACTORIES = {
     "B: 0.14 on average, 0.05 in 70 % of all places and 0.35 in the rest, only perfect dies are sold": (0.53, 0.53),
     "C: 0.44 defects per cm², spread evenly, up to 4 of 32 blocks may be dead": (0.05, 0.40),
 }
+# The same three with dies of other sizes, in mm².
+OTHER_SIZES = {
+    500: [(0.50, 0.50), (0.60, 0.60), (0.11, 0.51)], 600: [(0.43, 0.43), (0.56, 0.56), (0.07, 0.44)],
+    750: [(0.35, 0.35), (0.50, 0.50), (0.04, 0.35)],
+}  # fmt: skip
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chips-given-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # The checks compare numbers with the function of the next cell: equal up to rounding, and nothing else than a number equals a number. Nothing in it is graded.
@@ -108,7 +121,7 @@ print(close(0.1 + 0.2, 0.3), close(1.0, 1.1), close(None, 1.0))
 # | `"unit"` | `"TOPS"`, `"TFLOPS"` | 10¹² operations per second; a multiplication with its addition counts as 2 |
 # | | `"PFLOPS"` | the same, 10¹⁵ |
 # | | `"TMACS"` | 10¹² multiply-adds per second; a multiplication with its addition counts as 1 |
-# | `"sparse"` | bool | True: the rate holds for matrices in which two of every four numbers are 0 and are skipped, and is twice the dense one. Only the dense one counts |
+# | `"sparse"` | bool | True: the rate holds for matrices in which << {2: "two of every four numbers are 0 and are skipped, and is twice", 4: "three of every four numbers are 0 and are skipped, and is four times", 8: "seven of every eight numbers are 0 and are skipped, and is eight times"}[SPARSE_TIMES] >> the dense one. Only the dense one counts |
 # | `"chips"` | int | the rate is that of so many chips together: a board, a server, a cabinet |
 #
 # | in | | out | |
@@ -121,7 +134,7 @@ print(close(0.1 + 0.2, 0.3), close(1.0, 1.1), close(None, 1.0))
 # |---|---|---|---|---|---|---|
 # | 16 | 0.6 | PFLOPS | no | 2 | 300 | 4,800 |
 # | 4 | 650 | TMACS | no | 1 | 1,300 | 5,200 |
-# | 8 | 1,400 | TOPS | yes | 1 | 700 | **5,600** |
+# | 8 | << "{:,}".format(700 * SPARSE_TIMES) >> | TOPS | yes | 1 | 700 | **5,600** |
 # | 32 | 100 | TFLOPS | no | 1 | 100 | 3,200 |
 #
 # Before you write: the rule's own words are "2 × MacTOPS × bits". In which of the four lines is that 2 still missing?
@@ -138,7 +151,7 @@ def sheet_tpp(lines: list[dict]) -> float:
     for line in lines:
         tops = line["rate"] * tops_of_unit[line["unit"]] / line["chips"]
         if line["sparse"]:
-            tops /= 2
+            tops /= SPARSE_TIMES
         tpp.append(tops * line["bits"])
     return float(max(tpp))
     ### END SOLUTION
@@ -148,7 +161,7 @@ def sheet_tpp(lines: list[dict]) -> float:
 sheet = [
     {"bits": 16, "rate": 0.6, "unit": "PFLOPS", "sparse": False, "chips": 2},
     {"bits": 4, "rate": 650, "unit": "TMACS", "sparse": False, "chips": 1},
-    {"bits": 8, "rate": 1400, "unit": "TOPS", "sparse": True, "chips": 1},
+    {"bits": 8, "rate": 700 * SPARSE_TIMES, "unit": "TOPS", "sparse": True, "chips": 1},
     {"bits": 32, "rate": 100, "unit": "TFLOPS", "sparse": False, "chips": 1},
 ]
 said = sheet_tpp([dict(sheet[3])])
@@ -159,9 +172,21 @@ assert not close(said, 6400), "6,400: doubled once too often; in TFLOPS a multip
 assert not close(said, 1600), "1,600: halved; in TFLOPS a multiply-add is 2 already, and so it is in TPP"
 assert close(said, 3200), f"100 TFLOPS at 32 bits: expected 3,200, got {said!r}"
 said = sheet_tpp([dict(sheet[2])])
+# variant: if SPARSE_TIMES == 2
 assert not close(said, 11_200), "11,200: 1,400 is the sparse rate; the dense one is half of it"
 assert not close(said, 2800), "2,800: the sparse rate is twice the dense one, not four times"
-assert close(said, 5600), f"1,400 TOPS sparse at 8 bits: expected 5,600, got {said!r}"
+# variant: else
+assert not close(said, 5600 * SPARSE_TIMES), (
+    "<< '{:,}'.format(5600 * SPARSE_TIMES) >>: << '{:,}'.format(700 * SPARSE_TIMES) >> is the sparse rate; the dense one is << 'a quarter' if SPARSE_TIMES == 4 else 'an eighth' >> of it"
+)
+assert not close(said, 5600 * SPARSE_TIMES / 2), (
+    "<< '{:,}'.format(2800 * SPARSE_TIMES) >>: you halved the sparse rate; in this version of the exercise it is << 'four' if SPARSE_TIMES == 4 else 'eight' >> times the dense one"
+)
+assert not close(said, {4: 2800, 8: 11_200}[SPARSE_TIMES]), (
+    "<< '2,800: the sparse rate is four times the dense one, not eight times' if SPARSE_TIMES == 4 else '11,200: the sparse rate is eight times the dense one, not four times' >>"
+)
+# variant: endif
+assert close(said, 5600), f"{700 * SPARSE_TIMES:,} TOPS sparse at 8 bits: expected 5,600, got {said!r}"
 said = sheet_tpp([dict(sheet[1])])
 assert not close(said, 2600), "2,600: a multiply-add per second is 2 operations per second; in TMACS it was counted as 1"
 assert not close(said, 1300), "1,300: TMACS were halved; they count a multiply-add as 1, TPP counts it as 2"
@@ -187,11 +212,11 @@ from math import isclose
 
 rng = random.Random(701)
 cases = [
-    ([(8, 3958, "TFLOPS", True, 1)], 15_832),
+    ([(8, 1979 * SPARSE_TIMES, "TFLOPS", True, 1)], 15_832),
     ([(16, 307.2, "PFLOPS", False, 384)], 12_800),
-    ([(8, 32, "PFLOPS", True, 8)], 16_000),
-    ([(8, 600, "TMACS", True, 4)], 1200),
-    ([(4, 2, "PFLOPS", True, 1), (8, 400, "TMACS", False, 1)], 6400),
+    ([(8, 16 * SPARSE_TIMES, "PFLOPS", True, 8)], 16_000),
+    ([(8, 300 * SPARSE_TIMES, "TMACS", True, 4)], 1200),
+    ([(4, SPARSE_TIMES, "PFLOPS", True, 1), (8, 400, "TMACS", False, 1)], 6400),
     ([(32, 10, "TFLOPS", False, 1), (16, 25, "TOPS", False, 1), (8, 39, "TOPS", False, 1)], 400),
     ([(8, 296, "TOPS", False, 1), (16, 148, "TFLOPS", False, 1)], 2368),
     ([(16, 1, "TMACS", False, 16)], 2),
@@ -202,7 +227,7 @@ for n_rows in (1, 1, 2, 3, 4, 5):
         bits, chips, sparse = rng.choice([4, 8, 16, 32]), rng.randint(1, 72), rng.random() < 0.5
         tpp = rng.uniform(100, 20_000)
         unit, tops = rng.choice([("TOPS", 1), ("TFLOPS", 1), ("PFLOPS", 1000), ("TMACS", 2)])
-        rows.append((bits, tpp / bits / tops * chips * (2 if sparse else 1), unit, sparse, chips))
+        rows.append((bits, tpp / bits / tops * chips * (SPARSE_TIMES if sparse else 1), unit, sparse, chips))
         tpps.append(tpp)
     cases.append((rows, max(tpps)))
 for rows, expected in cases:
@@ -213,10 +238,14 @@ for rows, expected in cases:
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "sheet-tpp-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# The next cell earns nothing. It reads lines as vendors print them. (Of the four lines above, the 2 is missing in the one in TMACS only.)
+# The next cell earns nothing. It reads lines as vendors print them<< "" if SPARSE_TIMES == 2 else "; sparse ones are left out, because NVIDIA's are twice the dense ones, unlike those of your sheets" >>. (Of the four lines above, the 2 is missing in the one in TMACS only.)
 
 # %% nbgrader={"grade": false, "grade_id": "sheet-tpp-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 for what, line in SHEET_LINES:
+    # variant: if SPARSE_TIMES != 2
+    if line["sparse"]:
+        continue
+    # variant: endif
     print(f"{what:38}{line['rate']:>8,} {line['unit']:7}-> TPP {sheet_tpp([dict(line)]):>8,.0f}")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "smallest-cut-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -230,7 +259,7 @@ for what, line in SHEET_LINES:
 # - `word` is `"and"` or `"or"`: the rule controls a chip if both limits are reached, or if at least one is.
 # - A limit that is reached exactly **is** reached.
 # - With `"and"`, a chip that is free already loses nothing.
-# - If there is a choice, switch off only one kind: the one of which the smaller **share** is lost (switched off, divided by how many there were). If both shares are equal, links.
+# - If there is a choice, switch off only one kind: << "the one of which the smaller **share** is lost (switched off, divided by how many there were). If both shares" if SMALLER == "share" else "the one of which the smaller **number** is lost, whatever share of all that is. If both numbers" >> are equal, << TIE >>.
 #
 # | in | | out: dict | |
 # |---|---|---|---|
@@ -240,7 +269,7 @@ for what, line in SHEET_LINES:
 # | `word` | `"and"` or `"or"` | | |
 #
 # Worked example: limits of 100 GB/s and a TPP of 1,000. A chip has 10 links of 20 GB/s and 50 units with a TPP of 25 each: 200 GB/s and 1,250. With 5 links it would still reach 100; 4 may stay, 6 are switched off, 60 %. With
-# 40 units it would still reach 1,000; 39 may stay, 11 are switched off, 22 %. With `"and"` the answer is `{"links": 0, "units": 11}`, with `"or"` it is `{"links": 6, "units": 11}`.
+# 40 units it would still reach 1,000; 39 may stay, 11 are switched off, 22 %. With `"and"` the answer is << '`{"links": 0, "units": 11}`' if SMALLER == "share" else '`{"links": 6, "units": 0}`' >>, with `"or"` it is `{"links": 6, "units": 11}`.
 #
 # Before you write: from the A100 the maker took links and no unit, and called it A800. The H100 became the H800 in the same way. Was it the smaller kind of cut, and how many links more than needed?
 #
@@ -251,7 +280,7 @@ for what, line in SHEET_LINES:
 def smallest_cut(
     n_links: int, gb_per_s_each: float, n_units: int, tpp_each: float, gb_per_s_limit: float, tpp_limit: float, word: str
 ) -> dict[str, int]:
-    """How many links and units to switch off, at the smallest share, so that a rule with "and" or "or" lets go."""
+    """How many links and units to switch off, at the smallest << SMALLER >>, so that a rule with "and" or "or" lets go."""
     ### BEGIN SOLUTION
     links = units = 0
     while (n_links - links) * gb_per_s_each >= gb_per_s_limit:
@@ -260,8 +289,19 @@ def smallest_cut(
         units += 1
     if word == "or":
         return {"links": links, "units": units}
+    # variant: if SMALLER == "share" and TIE == "links"
     if links / n_links <= units / n_units:
         return {"links": links, "units": 0}
+    # variant: elif SMALLER == "share"
+    if links / n_links < units / n_units:
+        return {"links": links, "units": 0}
+    # variant: elif TIE == "links"
+    if links <= units:
+        return {"links": links, "units": 0}
+    # variant: else
+    if links < units:
+        return {"links": links, "units": 0}
+    # variant: endif
     return {"links": 0, "units": units}
     ### END SOLUTION
 
@@ -274,19 +314,49 @@ assert not (close(out["links"], 4) and close(out["units"], 39)), "4 and 39: that
 assert not close(out["links"], 5), "5 links: then 100 GB/s are left, which still reaches the limit of 100"
 assert not close(out["units"], 10), "10 units: then 1,000 are left, which still reaches the limit of 1,000"
 assert not (close(out["links"], 100) or close(out["links"], 101)), "links are counted, not GB/s"
+# variant: if SMALLER == "number"
+assert out != {"links": 6, "units": 0}, '"or": one limit that is reached is enough to be controlled, so both must be cut'
+# variant: endif
 assert out != {"links": 0, "units": 11}, '"or": one limit that is reached is enough to be controlled, so both must be cut'
 assert out == {"links": 6, "units": 11}, f'worked example with "or": expected 6 links and 11 units, got {out}'
 assert all(type(n) is int for n in out.values()), f"parts are counted: ints are wanted, got {out}"
 out = smallest_cut(10, 20, 50, 25, 100, 1000, "and")
 assert out != {"links": 6, "units": 11}, '"and": both limits must be reached, so to get below one of them is enough'
+# variant: if SMALLER == "share"
 assert out != {"links": 6, "units": 0}, "6 links are fewer than 11 units, but a larger share: 60 % against 22 %"
 assert out == {"links": 0, "units": 11}, f'worked example with "and": expected 11 units, got {out}'
 out = smallest_cut(20, 6, 50, 40, 100, 1000, "and")
 assert out != {"links": 0, "units": 26}, "the larger share was cut: 4 of 20 links are 20 %, 26 of 50 units 52 %"
 assert out == {"links": 4, "units": 0}, f"4 of 20 links are 20 %, 26 of 50 units 52 %: expected 4 links, got {out}"
 out = smallest_cut(10, 11, 30, 36, 100, 1000, "and")
+# variant: if TIE == "links"
 assert out != {"links": 0, "units": 3}, "1 of 10 links and 3 of 30 units are the same share; then links are switched off"
 assert out == {"links": 1, "units": 0}, f"1 of 10 links or 3 of 30 units: expected 1 link, got {out}"
+# variant: else
+assert out != {"links": 1, "units": 0}, (
+    "1 of 10 links and 3 of 30 units are the same share; in this version of the exercise units are switched off then"
+)
+assert out == {"links": 0, "units": 3}, f"1 of 10 links or 3 of 30 units: expected 3 units, got {out}"
+# variant: endif
+# variant: else
+assert out != {"links": 0, "units": 11}, (
+    "11 units are a smaller share than 6 links, but in this version of the exercise the smaller number counts: 6"
+)
+assert out == {"links": 6, "units": 0}, f'worked example with "and": expected 6 links, got {out}'
+out = smallest_cut(20, 10, 4, 300, 100, 1000, "and")
+assert out != {"links": 11, "units": 0}, "the larger number was cut: 1 of 4 units is enough, in place of 11 of 20 links"
+assert out == {"links": 0, "units": 1}, f"11 of 20 links or 1 of 4 units: expected 1 unit, got {out}"
+out = smallest_cut(10, 13, 30, 36, 100, 1000, "and")
+# variant: if TIE == "links"
+assert out != {"links": 0, "units": 3}, "3 links and 3 units are the same number; then links are switched off"
+assert out == {"links": 3, "units": 0}, f"3 of 10 links or 3 of 30 units: expected 3 links, got {out}"
+# variant: else
+assert out != {"links": 3, "units": 0}, (
+    "3 links and 3 units are the same number; in this version of the exercise units are switched off then"
+)
+assert out == {"links": 0, "units": 3}, f"3 of 10 links or 3 of 30 units: expected 3 units, got {out}"
+# variant: endif
+# variant: endif
 for n_links, n_units in ((4, 50), (10, 39)):
     out = smallest_cut(n_links, 20, n_units, 25, 100, 1000, "and")
     assert out == {"links": 0, "units": 0}, (
@@ -315,7 +385,11 @@ for n_links, each, n_units, tpp_each, link_limit, tpp_limit in cases:
             for units in range(n_units + 1):
                 reached = [(n_links - links) * each >= link_limit, (n_units - units) * tpp_each >= tpp_limit]
                 if not (all(reached) if word == "and" else any(reached)):
-                    lost = links / n_links + units / n_units, units / n_units
+                    # variant: if SMALLER == "share"
+                    lost = links / n_links + units / n_units, units if TIE == "links" else links
+                    # variant: else
+                    lost = links + units, units if TIE == "links" else links
+                    # variant: endif
                     if best is None or lost < best[0]:
                         best = lost, {"links": links, "units": units}
         out = smallest_cut(n_links, each, n_units, tpp_each, link_limit, tpp_limit, word)
@@ -348,22 +422,22 @@ print(*verdicts, sep="\n")
 # %% [markdown] nbgrader={"grade": false, "grade_id": "first-caught-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 3 · A rule read backwards  (difficulty 3 of 5 · 15 minutes · 12 points)
 #
-# The lesson asks of a finished chip whether a rule catches it. A designer asks the other way round: *my die has so many mm². From which TPP on am I caught, and by what?*
+# The lesson asks of a finished chip whether a rule catches it. A designer asks the other way round: *my << "die has so many mm²" if N_DIES == 1 else "chip is made of %d equal dies of so many mm² each" % N_DIES >>. From which TPP on am I caught, and by what?*
 #
-# A rule is a list of paragraphs such as `{"name": "q", "tpp": (20, 60), "density": (0.5, 4)}`: the paragraph catches a chip whose TPP is **at least** the first number and **below** the second, and whose density, TPP per
-# mm² of die, is at least 0.5 and below 4. Where there is no upper bound, it is `math.inf`. A chip is caught if one paragraph catches it. Chips that are not for data centres are never caught below a TPP of `free_below`; for the others this is 0.
+# A rule is a list of paragraphs such as `{"name": "q", "tpp": (20, 60), "density": (0.5, 4)}`: the paragraph catches a chip whose TPP is **at least** the first number and **below** the second, and whose density, TPP << "per" if N_DIES == 1 else "of the whole chip per" >>
+# mm² of << "die" if N_DIES == 1 else "all its %d dies together" % N_DIES >>, is at least 0.5 and below 4. Where there is no upper bound, it is `math.inf`. A chip is caught if one paragraph catches it. Chips that are not for data centres are never caught below a TPP of `free_below`; for the others this is 0.
 #
-# Write `first_caught`: the smallest TPP at which a chip with a die of `die_mm2` is caught, and the paragraph that catches it there.
+# Write `first_caught`: the smallest TPP at which a chip with << "a die of `die_mm2`" if N_DIES == 1 else "%d dies of `die_mm2` each" % N_DIES >> is caught, and the paragraph that catches it there.
 #
 # | in | | out: dict, or `None` if no TPP is caught | |
 # |---|---|---|---|
-# | `die_mm2` | mm² | `"tpp"` | float |
+# | `die_mm2` | mm²<< "" if N_DIES == 1 else " of one die" >> | `"tpp"` | float |
 # | `paragraphs` | list of dicts as above | `"paragraph"` | its name; if several catch that TPP, the first in the list |
 # | `free_below` | a TPP, or 0 | | |
 #
 # No bound is below 0. TPP may be any number, so trying one after the other finds only some of them. The paragraphs may be other ones than the rule of 2023 has.
 #
-# Worked example, a die of 50 mm², two paragraphs: `p` with TPP `(40, inf)` and density `(1.5, inf)`; `q` with TPP `(20, 60)` and density `(0.5, 4)`. On 50 mm² a density of 1.5 means a TPP of 75, so `p` catches from 75 on. `q` needs at least 20, and
+# Worked example, << "a die of 50 mm²" if N_DIES == 1 else "%d dies of %g mm² each, so 50 mm² in all (the check's messages, too, name the mm² of all dies together)" % (N_DIES, 50 / N_DIES) >>, two paragraphs: `p` with TPP `(40, inf)` and density `(1.5, inf)`; `q` with TPP `(20, 60)` and density `(0.5, 4)`. On 50 mm² a density of 1.5 means a TPP of 75, so `p` catches from 75 on. `q` needs at least 20, and
 # a density of 0.5, which means 25; it ends below 60 and below 4 · 50 = 200, so it catches from 25 up to 60. The answer is `{"tpp": 25.0, "paragraph": "q"}`. On 130 mm² `q` would have to begin at 65, where it has ended: it catches nothing.
 #
 # Before you write: make the die larger and larger, and ask the rule of 2023 each time. Does the TPP from which on a chip is caught rise all the time, and can it ever fall?
@@ -373,9 +447,16 @@ print(*verdicts, sep="\n")
 
 # %% nbgrader={"grade": false, "grade_id": "first-caught", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def first_caught(die_mm2: float, paragraphs: list[dict], free_below: float = 0) -> dict | None:
+    # variant: if N_DIES == 1
     """The smallest TPP at which a die of that size is caught, and by which paragraph; None if it never is."""
+    # variant: else
+    """The smallest TPP at which << N_DIES >> dies of that size are caught, and by which paragraph; None if they never are."""
+    # variant: endif
     ### BEGIN SOLUTION
     first = None
+    # variant: if N_DIES != 1
+    die_mm2 = N_DIES * die_mm2  # of the whole chip
+    # variant: endif
     for paragraph in paragraphs:
         (tpp_from, tpp_to), (density_from, density_to) = paragraph["tpp"], paragraph["density"]
         begin = float(max(tpp_from, density_from * die_mm2, free_below))
@@ -391,7 +472,18 @@ two = [
     {"name": "p", "tpp": (40, math.inf), "density": (1.5, math.inf)},
     {"name": "q", "tpp": (20, 60), "density": (0.5, 4)},
 ]
-out = first_caught(50, two)
+# variant: if N_DIES != 1
+out = first_caught(500 / N_DIES, two)
+assert out is not None, "None came back, but p catches << N_DIES >> dies of << '%g' % (500 / N_DIES) >> mm² from 750 on: end your function with `return ...`"
+assert isinstance(out, dict) and set(out) == {"tpp", "paragraph"}, f'a dict with "tpp" and "paragraph" is wanted, got {out!r}'
+assert not close(out["tpp"], {2: 375, 4: 187.5, 8: 31.25}[N_DIES]), (
+    "<< '%g' % {2: 375, 4: 187.5, 8: 31.25}[N_DIES] >>: that is for one die; in this version of the exercise a chip has << N_DIES >> dies, and density is TPP per mm² of all of them"
+)
+assert not any(close(out["tpp"], tpp) for tpp in (31.25, 187.5, 375, 1500, 3000, 6000)), (
+    f"{out['tpp']}: that is for another number of dies; << N_DIES >> of << '%g' % (500 / N_DIES) >> mm² are 500 mm², and p catches these from 750 on"
+)
+# variant: endif
+out = first_caught(50 / N_DIES, two)
 assert out is not None, "None came back, but q catches from 25 on: end your function with `return ...`"
 assert isinstance(out, dict) and set(out) == {"tpp", "paragraph"}, f'a dict with "tpp" and "paragraph" is wanted, got {out!r}'
 assert not close(out["tpp"], 20), "20: at a TPP of 20 the density is 0.4, so q does not yet catch; BOTH lower bounds must be reached"
@@ -402,9 +494,9 @@ assert close(out["tpp"], 25), f"worked example: expected 25, got {out['tpp']!r}"
 assert out["paragraph"] == "q", f"worked example: q catches at 25, not {out['paragraph']!r}"
 
 
-def begins(*given):
+def begins(mm2, *given):
     """What the answer says, with None for a TPP and a name where there is no dict."""
-    out = first_caught(*given)
+    out = first_caught(mm2 / N_DIES, *given)
     return (out.get("tpp"), out.get("paragraph")) if isinstance(out, dict) else (None, None)
 
 
@@ -422,7 +514,7 @@ assert close(tpp, 180), f"120 mm²: q begins where it ends; p from 180 on, got {
 tpp, name = begins(4, two)
 assert not close(tpp, 20), "4 mm²: at 20 the density is 5, and q ends below 4 x 4 = 16; p catches from 40 on"
 assert close(tpp, 40), f"4 mm²: p from 40 on, got {tpp!r}"
-out = first_caught(130, two[1:])
+out = first_caught(130 / N_DIES, two[1:])
 assert out is None, f"q alone on 130 mm² catches nothing: None is wanted, got {out!r}"
 tpp, name = begins(50, two, 30)
 assert not close(tpp, 25), "free_below was left out: below 30 this chip is never caught"
@@ -456,8 +548,9 @@ for rows, sizes, free in [
                     expected = {"tpp": tpp, "paragraph": names[0]}
                     break
             copies = [dict(paragraph) for paragraph in paragraphs]
-            out = first_caught(size, copies, free_below) if free_below else first_caught(size, copies)
-            what = f"{size} mm², free_below {free_below}, (name, tpp from, to, density from, to) {rows}"
+            die = size / N_DIES
+            out = first_caught(die, copies, free_below) if free_below else first_caught(die, copies)
+            what = f"<< '' if N_DIES == 1 else '%d dies, in all ' % N_DIES >>{size} mm², free_below {free_below}, (name, tpp from, to, density from, to) {rows}"
             if expected is None:
                 assert out is None, f"{what}: expected None, got {out!r}"
                 continue
@@ -471,10 +564,10 @@ for rows, sizes, free in [
 
 # %% nbgrader={"grade": false, "grade_id": "first-caught-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 for mm2 in (300, 500, 750, 814, 1500, 1650, 3000, 4000):
-    found = first_caught(mm2, RULE_2023)
+    found = first_caught(mm2 / N_DIES, RULE_2023)
     print(f"{mm2:5,} mm²: caught from a TPP of {found['tpp']:7,.1f} on, {found['paragraph']}")
 for chip_name, (mm2, tpp, for_data_centres) in SIZED_CHIPS.items():
-    found = first_caught(mm2, RULE_2023, 0 if for_data_centres else NOTE_2)
+    found = first_caught(mm2 / N_DIES, RULE_2023, 0 if for_data_centres else NOTE_2)
     print(f"{chip_name:11}{mm2:6,} mm², TPP {tpp:,}: {tpp / found['tpp']:6.1%} of {found['tpp']:,.1f}, where {found['paragraph']} begins")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "free-rows-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -627,7 +720,11 @@ for what, (width, height, in_grid) in RECTANGLES.items():
 #
 # - A die has `n_blocks` equal blocks, which cover the share `block_share` of its area. What is left of the area serves all of them: a defect there kills the whole die.
 # - A block with one defect **or more** is dead.
+# <% if HARMFUL == 1 %>
 # - Where a wafer has `D` defects per cm², an area of `a` cm² has none with probability exp(-D · a), independently of other areas.
+# <% else %>
+# - Only << {0.75: "three quarters", 0.5: "half", 0.25: "a quarter"}[HARMFUL] >> of all defects are large enough to do harm, and above only these are meant. Where a wafer has `D` defects per cm² of **all** kinds, an area of `a` cm² has no harmful one with probability exp(-<< HARMFUL >> · D · a), independently of other areas.
+# <% endif %>
 # - Not all places are equally dirty. `places` lists pairs `(share, D)`: that share of all dies lies where there are D defects per cm². The shares sum to 1.
 # - `most_dead = [0, 5]` makes two bins: no block is dead; or 1 to 5 are. For `most_dead = [1, 3]` the first bin is 0 to 1. A die goes into the first bin that takes it.
 #
@@ -637,13 +734,13 @@ for what, (width, height, in_grid) in RECTANGLES.items():
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `die_mm2` | mm² of the die; 1 cm² is 100 mm² | shares | list of floats: the share of all dies in each bin, and at the end the share that is lost; they sum to 1 |
+# | `die_mm2` | mm² of the die; 1 cm² is 100 mm² | shares | list of floats: << "the share of all dies in each bin, and at the end the share that is lost" if LOST == "end" else "first the share of all dies that is lost, then the share in each bin" >>; they sum to 1 |
 # | `block_share`, `n_blocks` | share of the area that the blocks cover; their number | | |
 # | `most_dead` | list of ints, increasing | | |
 # | `places` | list of pairs `(share, defects_per_cm2)` | | |
 #
-# Worked example: a die of 250 mm², 4 blocks on 40 % of it, so 0.25 cm² each, and 1.5 cm² for the rest. With D = 0.42144 a block has no defect with probability exp(-0.42144 · 0.25) = 0.9. The rest is as large as 6 blocks: 0.9⁶ = 0.531441. No block is dead with 0.9⁴ = 0.6561, exactly one with
-# 4 · 0.1 · 0.9³ = 0.2916. With `most_dead = [0, 1]` the bins get 0.531441 · 0.6561 = 0.34868 and 0.531441 · 0.2916 = 0.15497, and 0.49635 is lost.
+# Worked example: a die of 250 mm², 4 blocks on 40 % of it, so 0.25 cm² each, and 1.5 cm² for the rest. With D = << "0.42144" if HARMFUL == 1 else "%.5f, of which 0.42144 do harm," % (0.42144 / HARMFUL) >> a block has no << "" if HARMFUL == 1 else "such " >>defect with probability exp(-0.42144 · 0.25) = 0.9. The rest is as large as 6 blocks: 0.9⁶ = 0.531441. No block is dead with 0.9⁴ = 0.6561, exactly one with
+# 4 · 0.1 · 0.9³ = 0.2916. With `most_dead = [0, 1]` the bins get 0.531441 · 0.6561 = 0.34868 and 0.531441 · 0.2916 = 0.15497, and 0.49635 is lost<< "" if LOST == "end" else ": `[0.49635, 0.34868, 0.15497]`" >>.
 #
 # Before you write: the lesson found that clusters leave more dies alive than the same number of defects spread evenly. If one block in twelve may be dead, is that still so?
 #
@@ -654,12 +751,19 @@ for what, (width, height, in_grid) in RECTANGLES.items():
 def bin_shares(
     die_mm2: float, block_share: float, n_blocks: int, most_dead: list[int], places: list[tuple[float, float]]
 ) -> list[float]:
+    # variant: if LOST == "end"
     """The share of dies in each bin by the number of dead blocks, and the share that is lost."""
+    # variant: else
+    """The share of dies that is lost, and the share in each bin by the number of dead blocks."""
+    # variant: endif
     ### BEGIN SOLUTION
     block_cm2 = die_mm2 / 100 * block_share / n_blocks
     rest_cm2 = die_mm2 / 100 * (1 - block_share)
     shares = [0.0] * len(most_dead)
     for share, defects_per_cm2 in places:
+        # variant: if HARMFUL != 1
+        defects_per_cm2 = HARMFUL * defects_per_cm2  # only those that do harm
+        # variant: endif
         rest_works = math.exp(-defects_per_cm2 * rest_cm2)
         alive = math.exp(-defects_per_cm2 * block_cm2)
         fewest = 0
@@ -668,7 +772,11 @@ def bin_shares(
                 exactly_j = math.comb(n_blocks, j) * (1 - alive) ** j * alive ** (n_blocks - j)
                 shares[i] += share * rest_works * exactly_j
             fewest = most + 1
+    # variant: if LOST == "end"
     return [*shares, 1 - sum(shares)]
+    # variant: else
+    return [1 - sum(shares), *shares]
+    # variant: endif
     ### END SOLUTION
 
 
@@ -677,19 +785,34 @@ def three_shares(*given):
     """What comes back for two bins, as a list of three."""
     out = bin_shares(*given)
     assert isinstance(out, (list, tuple)) and len(out) == 3, f"two bins: three shares are wanted, got {out!r}"
-    return list(out)
+    return list(out) if LOST == "end" else [*out[1:], out[0]]  # the bins first, as the messages below name them
 
 
 def near(a, b):
     return all(close(x, y) for x, y in zip(a, b, strict=True))
 
 
-clean, dirty = 4 * math.log(10 / 9), 4 * math.log(2)  # a block of 0.25 cm² works with probability 0.9 and 0.5
+clean, dirty = 4 * math.log(10 / 9) / HARMFUL, 4 * math.log(2) / HARMFUL  # a block of 0.25 cm² works with probability 0.9 and 0.5
 out = bin_shares(250, 0.4, 4, [0, 1], [(1.0, clean)])
 assert isinstance(out, (list, tuple)), f"a list is wanted; got {type(out).__name__}: end your function with `return ...`"
-assert len(out) != 2, "two shares for two bins; the share that is lost stands at the end, as a third"
+assert len(out) != 2, "two shares for two bins; the share that is lost stands at the << LOST >>, as a third"
 assert len(out) == 3, f"one share for each of two bins and one that is lost: 3 numbers, got {len(out)}"
 assert all(isinstance(share, float) for share in out), f"shares are floats, got {out}"
+# variant: if LOST == "start"
+assert not close(out[2], 1 - 0.9**6 * 0.9477), (
+    "0.49635, the share that is lost, stands at the end of your list; in this version of the exercise it stands at the start"
+)
+out = [out[1], out[2], out[0]]
+# variant: endif
+# variant: if HARMFUL != 1
+assert not close(out[0], 0.9 ** (10 / HARMFUL)), (
+    "<< '%.4f' % (0.9 ** (10 / HARMFUL)) >>: you counted all defects; in this version of the exercise only << {0.75: 'three quarters', 0.5: 'half', 0.25: 'a quarter'}[HARMFUL] >> of them do harm"
+)
+assert not any(close(out[0], 0.9 ** (10 * share / HARMFUL)) for share in {0.75, 0.5, 0.25} - {HARMFUL}), (
+    f"{out[0]:.4f}: that is for another share of harmful defects; "
+    "in this version of the exercise it is << {0.75: 'three quarters', 0.5: 'half', 0.25: 'a quarter'}[HARMFUL] >>"
+)
+# variant: endif
 assert not close(out[0], 0.9**4), "0.656: the rest of the die was left out; a defect there kills the die"
 assert not close(out[0], 0.9**6 * 0.1**4), "0.00005: all blocks dead instead of none; p and 1 - p are swapped"
 assert out[0] > 1e-9, "almost no die works: are defects per cm² multiplied by mm²?"
@@ -714,7 +837,7 @@ assert near(out[:2], expected), f"bins [1, 3]: expected {expected}, got {out[:2]
 out = three_shares(250, 0.4, 4, [0, 1], [(0.75, clean), (0.25, dirty)])
 assert not close(out[0], 0.9**10), "a second, dirty place makes no difference: only the first is used"
 mean = 0.75 * clean + 0.25 * dirty
-assert not close(out[0], math.exp(-2.5 * mean)), "0.080: the mean density was put in; average the shares of the places, not their densities"
+assert not close(out[0], math.exp(-2.5 * mean * HARMFUL)), "0.080: the mean density was put in; average the shares of the places, not their densities"
 assert not close(out[0], (0.9**10 + 0.5**10) / 2), "0.175: a place counts by its share of the dies, 0.75 and 0.25 here"
 assert not close(out[0], 0.9**10 + 0.5**10), "0.350: the places were added up; each counts by its share"
 expected = [0.75 * 0.9**10 + 0.25 * 0.5**10, 0.75 * 0.9**6 * 0.2916 + 0.25 * 0.5**6 * 0.25]
@@ -753,12 +876,19 @@ for mm2, block_share, n, bins, places in [
 ]:
     expected = [0.0] * len(bins)
     for share, density in places:
+        # variant: if HARMFUL != 1
+        density *= HARMFUL
+        # variant: endif
         chances = number_dead(n, 1 - exp(-density * mm2 / 100 * block_share / n))
         for j, chance in enumerate(chances):
             fitting = [i for i, most in enumerate(bins) if j <= most]
             if fitting:
                 expected[fitting[0]] += share * chance * exp(-density * mm2 / 100 * (1 - block_share))
+    # variant: if LOST == "end"
     expected.append(1 - sum(expected))
+    # variant: else
+    expected.insert(0, 1 - sum(expected))
+    # variant: endif
     out = bin_shares(mm2, block_share, n, list(bins), list(places))
     what = f"{mm2} mm², {n} blocks on {block_share}, most_dead {bins}, places {places}"
     assert isinstance(out, (list, tuple)) and len(out) == len(bins) + 1, f"{what}: {len(bins) + 1} shares, got {out!r}"
@@ -773,7 +903,8 @@ for mm2, block_share, n, bins, places in [
 # %% nbgrader={"grade": false, "grade_id": "dead-blocks-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 for what, places in {"spread evenly": EVEN, "in clusters": CLUSTERED}.items():
     for most in MAY_BE_DEAD:
-        print(f"{what:14} up to {most:2} dead blocks: {1 - bin_shares(**H100_DIE, most_dead=[most], places=places)[-1]:.1%} of the dies are sold")
+        lost = bin_shares(**H100_DIE, most_dead=[most], places=places)[-1 if LOST == "end" else 0]
+        print(f"{what:14} up to {most:2} dead blocks: {1 - lost:.1%} of the dies are sold")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "small-dies-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 6 · A bill with five bugs  (difficulty 3 of 5 · 16 minutes · 13 points)
@@ -782,7 +913,11 @@ for what, places in {"spread evenly": EVEN, "in clusters": CLUSTERED}.items():
 #
 # 1. The logic, `logic_mm2` in all, is cut into `n` equal pieces. Each piece also needs `link_mm2` to talk to the others, unless `n` is 1. A piece is a die.
 # 2. A piece works with probability `(1 + x / alpha) ** -alpha`, where `x` is the number of defects on a piece on average.
+# <% if TEST_PLACES == 0 %>
 # 3. A wafer costs `wafer_usd` and has `per_wafer` pieces of this size.
+# <% else %>
+# 3. A wafer costs `wafer_usd` and has `per_wafer` places of this size. << TEST_PLACES >> of them hold patterns that only test the wafer, all others hold pieces.
+# <% endif %>
 # 4. If `tested`, every piece is tested for `test_usd`, good or bad, and only good ones go on (no test is ever wrong). If not, nothing is tested, and all go on.
 # 5. `n` pieces are joined for `join_usd`, which is paid whether it succeeds or not. For each of the `n` pieces joining succeeds with probability `join_yield`, also if `n` is 1. If one fails, the chip and all its pieces are lost.
 # 6. The chip works if all joins succeeded and all its pieces work.
@@ -796,7 +931,7 @@ for what, places in {"spread evenly": EVEN, "in clusters": CLUSTERED}.items():
 # | `join_usd`, `join_yield` | see 5 | `"wafers"` | int: whole wafers for `chips` working chips |
 # | `chips` | int | | |
 #
-# Worked example: 480 mm² of logic in 2 pieces, `link_mm2 = 10`: a piece has 250 mm². With 0.8 defects per cm² x is 2, with `alpha = 2` the yield is 2⁻² = 0.25. A wafer of $8,000 has 200 pieces, $40 each. Tested at $5: $45 for each piece, $180 for each **good** one.
+# Worked example: 480 mm² of logic in 2 pieces, `link_mm2 = 10`: a piece has 250 mm². With 0.8 defects per cm² x is 2, with `alpha = 2` the yield is 2⁻² = 0.25. A wafer of $8,000 has << "200 pieces" if TEST_PLACES == 0 else "%d places, so 200 pieces" % (200 + TEST_PLACES) >>, $40 each. Tested at $5: $45 for each piece, $180 for each **good** one.
 # `join_usd = 60`, `join_yield = 0.8`: 0.64 of the chips work. Each costs (2 · 180 + 60) / 0.64 = $656.25. For 990 chips 3,093.75 good pieces are needed, 12,375 pieces, 61.875 wafers: `62`. Not tested: 0.64 · 0.25² = 0.04 of the chips work, each costs (2 · 40 + 60) / 0.04 = $3,500.
 #
 # Before you read on: if defects fall evenly and a large die has a yield of 40 %, each half of it has 63 %, and 0.63 · 0.63 is 0.40 again. So what is gained by cutting it in two?
@@ -807,6 +942,13 @@ for what, places in {"spread evenly": EVEN, "in clusters": CLUSTERED}.items():
 # %% nbgrader={"grade": false, "grade_id": "small-dies-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def chip_cost_with_bugs(job: dict) -> dict:
     n = job["n"]
+    # variant: if TEST_PLACES == 4
+    job = job | {"per_wafer": job["per_wafer"] - 4}
+    # variant: elif TEST_PLACES == 8
+    job = job | {"per_wafer": job["per_wafer"] - 8}
+    # variant: elif TEST_PLACES == 12
+    job = job | {"per_wafer": job["per_wafer"] - 12}
+    # variant: endif
     piece_mm2 = job["logic_mm2"] / n + (job["link_mm2"] if n > 1 else 0)
     x = job["logic_mm2"] / 100 * job["defects_per_cm2"]
     piece_yield = (1 + x / job["alpha"]) ** -job["alpha"]
@@ -831,6 +973,9 @@ def chip_cost(job: dict) -> dict:
     """Area and yield of a piece, yield and dollars of a chip that is made of several, and wafers for many chips."""
     ### BEGIN SOLUTION
     n = job["n"]
+    # variant: if TEST_PLACES
+    job = job | {"per_wafer": job["per_wafer"] - TEST_PLACES}
+    # variant: endif
     piece_mm2 = job["logic_mm2"] / n + (job["link_mm2"] if n > 1 else 0)
     x = piece_mm2 / 100 * job["defects_per_cm2"]
     piece_yield = (1 + x / job["alpha"]) ** -job["alpha"]
@@ -855,7 +1000,7 @@ def chip_cost(job: dict) -> dict:
 
 # %% nbgrader={"grade": true, "grade_id": "small-dies-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 job = {
-    "logic_mm2": 480, "n": 2, "link_mm2": 10, "defects_per_cm2": 0.8, "alpha": 2, "wafer_usd": 8000, "per_wafer": 200,
+    "logic_mm2": 480, "n": 2, "link_mm2": 10, "defects_per_cm2": 0.8, "alpha": 2, "wafer_usd": 8000, "per_wafer": 200 + TEST_PLACES,
     "tested": True, "test_usd": 5, "join_usd": 60, "join_yield": 0.8, "chips": 990,
 }  # fmt: skip
 out = chip_cost(dict(job))
@@ -869,6 +1014,11 @@ assert close(out["piece_yield"], 0.25), f"250 mm² and 0.8 per cm²: expected a 
 assert not close(out["chip_yield"], 0.8), "chip_yield is 0.80 with tested pieces: read item 5 again"
 assert close(out["chip_yield"], 0.64), f"tested: expected a chip_yield of 0.64, got {out['chip_yield']!r}"
 usd = out["usd"]
+# variant: if TEST_PLACES
+assert not close(usd, {4: 646.446, 8: 637.019, 12: 627.948}[TEST_PLACES], 1e-5), (
+    "usd is << {4: '646.45', 8: '637.02', 12: '627.95'}[TEST_PLACES] >>: in this version of the exercise << TEST_PLACES >> places of a wafer hold test patterns, read item 3 again"
+)
+# variant: endif
 assert not close(usd, 2 * 165 / 0.64 + 60), "usd is 575.63: read items 4 and 5 again"
 assert not close(usd, (2 * 165 + 60) / 0.64), "usd is 609.38: read item 4 again"
 assert not close(usd, 2 * 180 / 0.64 + 60), "usd is 622.50: read item 5 again"
@@ -920,6 +1070,7 @@ for row in [
         area = logic / n + (link if n > 1 else 0)
         good = 1 / (1 + area / 100 * density / alpha) ** int(alpha)
         works = join_yield ** int(n) * (1 if tested else good ** int(n))
+        per_wafer -= TEST_PLACES
         piece_usd = wafer / per_wafer
         good_usd = (piece_usd + test) / good if tested else piece_usd
         expected = {
@@ -1105,9 +1256,12 @@ for what, over, under, printed in CLAIMS:
     print(f"{what:{width}}{found['low']:>10,.5g} to {found['high']:>8,.5g}   printed {printed:>7}: {'can be' if found['can_be'] else 'NO'}")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "chips-numbers-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# For the last question, three factories that were made up. All make a die of 665 mm² (of which the 32 blocks of C cover 70 %), and the shares come from the function of exercise 5.
+# For the last question, three factories that were made up. All make a die of << FACTORY_MM2 >> mm² (of which the 32 blocks of C cover 70 %), and the shares come from the function of exercise 5<< "" if HARMFUL == 1 else ", if all these defects do harm" >>.
 
 # %% nbgrader={"grade": false, "grade_id": "chips-numbers", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# variant: if FACTORY_MM2 != 665
+THREE_FACTORIES = dict(zip(THREE_FACTORIES, OTHER_SIZES[FACTORY_MM2], strict=True))
+# variant: endif
 for what, (perfect, sold) in THREE_FACTORIES.items():
     print(f"{what}: {perfect:.0%} of the dies have no defect, {sold:.0%} are sold")
 
@@ -1120,8 +1274,8 @@ for what, (perfect, sold) in THREE_FACTORIES.items():
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "chips-question", "locked": false, "points": 12, "schema_version": 3, "solution": true, "task": false}
 # With the same wafers, twice the yield gives twice the good dies, and half the wafer's price for each good die; that is all that follows. Memory, packaging, testing and the boards cost what they cost before, and they may well be more than the silicon, so the price of a chip falls by far less than half. "Twice as
-# many" holds only if as many wafers are started and if memory and packaging can follow. The word yield is not defined: A and B have the same mean number of defects, and 39 and 53 % of their dies work, only because defects lie differently; C has three times the defects of A, one die in twenty without any,
-# and sells as many as A, because four dead blocks are allowed. So 40 % does not tell how clean a factory is, unless one knows the area of the die, how defects cluster and what counts as good; and from 20 to 40 % one may come by selling weaker chips. Not public are the wafers per month that are given to this chip, the area
+# many" holds only if as many wafers are started and if memory and packaging can follow. The word yield is not defined: A and B have the same mean number of defects, and << {500: "50 and 60", 600: "43 and 56", 665: "39 and 53", 750: "35 and 50"}[FACTORY_MM2] >> % of their dies work, only because defects lie differently; C has three times the defects of A, one die in << {500: "nine", 600: "fourteen", 665: "twenty", 750: "twenty-seven"}[FACTORY_MM2] >> without any,
+# and sells << "" if FACTORY_MM2 in (665, 750) else "about " >>as many as A, because four dead blocks are allowed. So 40 % does not tell how clean a factory is, unless one knows the area of the die, how defects cluster and what counts as good; and from 20 to 40 % one may come by selling weaker chips. Not public are the wafers per month that are given to this chip, the area
 # of its dies, how many blocks may be off, and how many stacks of memory can be bought. From outside one could buy some of these chips and count the blocks that are switched on, or open them and measure the dies, or count chips in announced clusters and imports of machines. Export rules also reach the machines that print finer lines, fast memory, and
 # chips that are made elsewhere; they decide which generation a factory can print at all and with how many exposures. A yield says how much of that comes out whole, not how good it is: a chip of an older generation needs more of them, and more power, for the same work.
 #

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import combinations_with_replacement
-from statistics import stdev
+from statistics import pstdev, stdev
 from typing import Any
 
 from racecourse.agents.gaia import gaia_score
@@ -24,6 +24,14 @@ from racecourse.learn.hints import hint
 
 # %% tags=["parameters"] nbgrader={"grade": false, "grade_id": "agents-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # Skip this cell; each exercise uses a part of it. All texts and logs are invented, but for the scores of level 3.
+TAG = "tool_call"  # what stands in the two tags of a call; one of: "tool_call", "function_call", "call", "action", "use_tool"
+ABSENT = "empty"  # the arguments of a call that has none; one of: "empty", "problem"
+LOOP_AT = 3  # proposed so many times, a call is a loop; one of: 2, 3, 4, 5
+SPREAD = "sample"  # which spread was printed; one of: "sample", "population", "error"
+CANCEL_FROM = ("waiting", "running")  # who can be cancelled; one of: ("waiting", "running"), ("waiting", "running", "lost"), ("running",), ("running", "lost")
+RESUME_FROM = ("lost", "cancelled")  # who can be resumed; one of: ("lost", "cancelled"), ("lost",)
+ORIGIN = "first"  # which of several observations is reported; one of: "first", "latest"
+GUESS_STEPS = 6  # steps allowed in the guess of exercise 3; one of: 6, 7, 8, 9
 RAW_TEXTS = {
     "a plain call": '<tool_call>\n{"name": "search", "arguments": {"query": "heap scoop"}}\n</tool_call>',
     "after some thinking": 'I could search. Or <tool_call>? No, read.\n</think>\n<tool_call>{"name": "read", '
@@ -40,7 +48,7 @@ READ_CALLS = [
     {"name": "glossary.md", "first_line": 0},
     {"file": "glossary.md"},
 ]
-NEVER_READY = {"most_steps": 6, "most_tokens": 1000}
+NEVER_READY = {"most_steps": GUESS_STEPS, "most_tokens": 1000}
 TRAPS = [  # answer, truth: the fourteen of the lesson
     ("17 km", "17"), ("$1,700.00", "1700"), ("1000", "1,000"), ("17%", "17"), ("seventeen", "17"),
     ("17.0000001", "17"), ("€17", "17"), ("London, Paris", "Paris, London"), ("Paris; London", "paris,london"),
@@ -80,25 +88,29 @@ print(close(0.1 + 0.2, 0.3), close(1.0, 1.1), close(None, 1.0))
 # %% [markdown] nbgrader={"grade": false, "grade_id": "read-call-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 1 · From text to a call  (difficulty 2 of 5 · 13 minutes · 12 points)
 #
+# <% if TAG == "tool_call" %>
 # A model only writes text. The chat templates of Qwen's models ask for a call in this form, between two *tags*:
+# <% else %>
+# A model only writes text. The chat templates of Qwen's models ask for a call between two *tags*; the model of this exercise was told to use these:
+# <% endif %>
 #
-# `<tool_call>{"name": "read", "arguments": {"name": "glossary.md", "n_lines": 3}}</tool_call>`
+# `<< "<" ~ TAG ~ ">" >>{"name": "read", "arguments": {"name": "glossary.md", "n_lines": 3}}</<< TAG >>>`
 #
 # Write `read_call`: the call that a text makes, or the problem because of which nothing is called. Never guess: a call that is carried out by mistake may do harm, and a problem is something that the model can be told.
 #
 # Return `{"call": {"name": ..., "arguments": ...}}`, or `{"problem": ...}` with one of the texts below. The rules, in this order; the first that applies decides:
 #
 # 1. What stands before the **last** `</think>` is thinking and does not count, if there is a `</think>` at all. (The opening `<think>` often stands in the prompt, so the text need not have one.)
-# 2. No `<tool_call>`: `"no call"`. More than one, whatever is in them: `"several calls"`. No `</tool_call>` after it: `"not closed"`; the first one after it closes. Other text before and after the two tags does no harm.
+# 2. No `<< "<" ~ TAG ~ ">" >>`: `"no call"`. More than one, whatever is in them: `"several calls"`. No `</<< TAG >>>` after it: `"not closed"`; the first one after it closes. Other text before and after the two tags does no harm.
 # 3. `json.loads` cannot read what stands between them: `"broken JSON"`. It can, but what it reads is no object: `"no object"`.
 # 4. It has no `"name"`, or the name is not a text of at least one character: `"no name"`. Other keys than `"name"` and `"arguments"` do not count.
-# 5. Without `"arguments"` they are `{}`. Some servers send them as a **text that is itself JSON**: read such a text once more. If they are then no object: `"no arguments"`.
+# 5. << "Without `\"arguments\"` they are `{}`." if ABSENT == "empty" else "Without `\"arguments\"`: `\"no arguments\"`, so that the model has to say that there are none." >> Some servers send them as a **text that is itself JSON**: read such a text once more. If they are then no object: `"no arguments"`.
 #
 # | in | | out | |
 # |---|---|---|---|
 # | `text` | what the model wrote | dict | one key, `"call"` or `"problem"` |
 #
-# Worked example: `'Now <tool_call>{"name": "read", "arguments": "{\\"name\\": \\"a.md\\"}"}</tool_call>'`, written as Python writes it (of two backslashes one is Python's and one is JSON's), gives `{"call": {"name": "read", "arguments": {"name": "a.md"}}}`. Without its last quotation mark and brace, `"{\\"name\\": \\"a.md"`, the arguments are no JSON: `{"problem": "no arguments"}`.
+# Worked example: `'Now << "<" ~ TAG ~ ">" >>{"name": "read", "arguments": "{\\"name\\": \\"a.md\\"}"}</<< TAG >>>'`, written as Python writes it (of two backslashes one is Python's and one is JSON's), gives `{"call": {"name": "read", "arguments": {"name": "a.md"}}}`. Without its last quotation mark and brace, `"{\\"name\\": \\"a.md"`, the arguments are no JSON: `{"problem": "no arguments"}`.
 #
 # Before you write: the cell behind the checks has six texts: a plain call, one after some thinking, an answer, two calls at once, a call as Python would write it, and one that was cut off. How many of the six make a call?
 #
@@ -109,11 +121,12 @@ print(close(0.1 + 0.2, 0.3), close(1.0, 1.1), close(None, 1.0))
 def read_call(text: str) -> dict[str, Any]:
     """The one call that a model's text makes, or the problem because of which there is none."""
     ### BEGIN SOLUTION
-    _, opening, rest = text.rpartition("</think>")[2].partition("<tool_call>")
-    inside, closing, _ = rest.partition("</tool_call>")
+    tag = TAG
+    _, opening, rest = text.rpartition("</think>")[2].partition(f"<{tag}>")
+    inside, closing, _ = rest.partition(f"</{tag}>")
     if not opening:
         return {"problem": "no call"}
-    if "<tool_call>" in rest:
+    if f"<{tag}>" in rest:
         return {"problem": "several calls"}
     if not closing:
         return {"problem": "not closed"}
@@ -125,7 +138,11 @@ def read_call(text: str) -> dict[str, Any]:
         return {"problem": "no object"}
     if not isinstance(found.get("name"), str) or not found["name"]:
         return {"problem": "no name"}
+    # variant: if ABSENT == "empty"
     arguments = found.get("arguments", {})
+    # variant: else
+    arguments = found.get("arguments")
+    # variant: endif
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
@@ -139,6 +156,9 @@ def read_call(text: str) -> dict[str, Any]:
 
 # %% nbgrader={"grade": true, "grade_id": "read-call-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def ask_text(text):
+    # variant: if TAG != "tool_call"
+    text = text.replace("tool_call", TAG)  # below, tool_call stands for the tag of this version
+    # variant: endif
     try:
         return read_call(text)
     except NotImplementedError:
@@ -154,6 +174,9 @@ said = ask_text(A_CALL)
 assert said is not None, "nothing came back: end your function with `return ...`"
 assert isinstance(said, dict), f"a dict is wanted, got {type(said).__name__}"
 assert said != the_call["call"], "the call came back bare; put it under the key 'call'"
+# variant: if TAG != "tool_call" or ABSENT != "empty"
+assert said != {"problem": "no call"}, f"no call was found in a plain one; in this version of the exercise it stands between <{TAG}> and </{TAG}>"
+# variant: endif
 assert "problem" not in said, f"a plain call came back as a problem; are the line breaks inside the tags in the way? (The `.` of a regular expression stops at them.) got {said!r}"
 assert said == the_call, f"a plain call: expected {the_call}, got {said!r}"
 said = ask_text(f"I look it up.\n{A_CALL}\nThen I answer.")
@@ -180,7 +203,7 @@ assert said == {"problem": "several calls"}, f"two calls, one of them not closed
 said = ask_text('<tool_call>{"name": "read", "arguments": {}}')
 assert said != {"call": {"name": "read", "arguments": {}}}, "the closing tag is missing, and the call was made all the same: 'not closed'"
 assert said != {"problem": "no call"}, "an opening tag without a closing one: 'not closed', so that the model learns what is missing"
-assert said == {"problem": "not closed"}, f"no </tool_call>: expected {{'problem': 'not closed'}}, got {said!r}"
+assert said == {"problem": "not closed"}, f"no </{TAG}>: expected {{'problem': 'not closed'}}, got {said!r}"
 said = ask_text("<tool_call>{'name': 'read', 'arguments': {}}</tool_call>")
 assert said is not None, "single quotes: nothing came back; every rule ends in a return"
 assert "call" not in said, "{'name': 'read'} with single quotes is Python, not JSON; never evaluate what a model writes"
@@ -198,7 +221,12 @@ assert said == {"problem": "no name"}, f"neither a name nor an object as argumen
 said = ask_text('<tool_call>{"id": 1, "name": "read", "arguments": {}}</tool_call>')
 assert said == {"call": {"name": "read", "arguments": {}}}, f'a third key, "id": only the name and the arguments make the call; got {said!r}'
 said = ask_text('<tool_call>{"name": "tools"}</tool_call>')
+# variant: if ABSENT == "empty"
 assert said == {"call": {"name": "tools", "arguments": {}}}, f"without arguments they are {{}}; got {said!r}"
+# variant: else
+assert "call" not in said, "a call without arguments was made with {}; in this version of the exercise that is a problem, 'no arguments'"
+assert said == {"problem": "no arguments"}, f"no arguments at all: expected {{'problem': 'no arguments'}}, got {said!r}"
+# variant: endif
 said = ask_text('Now <tool_call>{"name": "read", "arguments": "{\\"name\\": \\"a.md\\"}"}</tool_call>')
 assert said != {"call": {"name": "read", "arguments": '{"name": "a.md"}'}}, "the arguments are a text that is JSON: read that text as well"
 assert said == {"call": {"name": "read", "arguments": {"name": "a.md"}}}, f"worked example: arguments as a text of JSON, got {said!r}"
@@ -216,7 +244,7 @@ import random
 from json import dumps
 
 rng = random.Random(801)
-OPEN, CLOSE, THOUGHT = "<tool_call>", "</tool_call>", "</think>"
+OPEN, CLOSE, THOUGHT = f"<{TAG}>", f"</{TAG}>", "</think>"
 
 
 def some_text():
@@ -239,7 +267,11 @@ def one_call():
     return rng.choice([
         (dumped({"name": name, "arguments": arguments}), good),
         (dumped({"arguments": dumped(arguments), "name": name, "id": rng.randint(1, 9)}), good),
+        # variant: if ABSENT == "empty"
         (dumped({"name": name}), {"call": {"name": name, "arguments": {}}}),
+        # variant: else
+        (dumped({"name": name}), {"problem": "no arguments"}),
+        # variant: endif
         (dumped({"name": name, "arguments": arguments})[:-1], {"problem": "broken JSON"}),
         ("", {"problem": "broken JSON"}),
         (dumped(rng.choice([[name, arguments], name, 7, None, True])), {"problem": "no object"}),
@@ -273,7 +305,7 @@ for n_thoughts in [0, 1, 2, 3] * 150:
 # The next cell earns nothing and answers the guess.
 
 # %% nbgrader={"grade": false, "grade_id": "read-call-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
-outcomes = {what: read_call(text) for what, text in RAW_TEXTS.items()}
+outcomes = {what: read_call(text.replace("tool_call", TAG)) for what, text in RAW_TEXTS.items()}
 for what, outcome in outcomes.items():
     print(f"{what:22}-> {outcome}")
 print(f"{sum('call' in outcome for outcome in outcomes.values())} of {len(outcomes)} make a call")
@@ -585,7 +617,7 @@ for read_arguments in READ_CALLS:
 # 3. A call is **not** made, and the run ends, if one of these holds; the first one gives the name of the end:
 #    - `"tokens"`: the proposals so far have more than `most_tokens` tokens;
 #    - `"steps"`: there are `most_steps` steps already, those that ended in an error too;
-#    - `"loop"`: the same call, tool and arguments, is proposed for the third time in this run, in a row or not. (The order of the names in `arguments` makes no difference; a value may be a list.)
+#    - `"loop"`: the same call, tool and arguments, is proposed for the << {2: "second", 3: "third", 4: "fourth", 5: "fifth"}[LOOP_AT] >> time in this run, in a row or not. (The order of the names in `arguments` makes no difference; a value may be a list.)
 # 4. Else the call is made and becomes a step: `{"tool": ..., "arguments": ..., "observation": ..., "is_error": ...}`. The observation is the text of what came back, `str(...)`. If the tool raises an error, the observation is its class and its text, as in `"ValueError: no such page"`, and `is_error` is True. If there is no such tool, it is `"no tool 'ad'; there are: fail, add"`, the name between single quotes, then all names in the order of the dict, and `is_error` is True.
 #
 # | in | |
@@ -604,7 +636,7 @@ for read_arguments in READ_CALLS:
 #
 # Worked example: `most_steps = 1`. The model proposes `add` of 2 and 3 (12 tokens), reads the observation `"5"`, and answers (5 tokens): one step, `"answered"`, 17 tokens. If it proposes another call in place of the answer (8 tokens), that call is not made: one step, `"steps"`, 20 tokens.
 #
-# Before you write: a model proposes the same call again and again, 12 tokens each; 6 steps and 1,000 tokens are allowed. After how many tokens does this loop end, and after how many does one without rule "loop"?
+# Before you write: a model proposes the same call again and again, 12 tokens each; << GUESS_STEPS >> steps and 1,000 tokens are allowed. After how many tokens does this loop end, and after how many does one without rule "loop"?
 #
 # *Stuck?* `hint("run-until")`
 
@@ -628,7 +660,7 @@ def run_until(
             ended = "tokens"
         elif len(steps) >= most_steps:
             ended = "steps"
-        elif proposed.count((name, arguments)) == 3:
+        elif proposed.count((name, arguments)) == LOOP_AT:
             ended = "loop"
         if ended:
             return {"answer": None, "ended": ended, "n_tokens": n_tokens, "steps": steps}
@@ -743,6 +775,7 @@ assert (ran["answer"], ran["ended"], ran["n_tokens"]) == ("2", "answered", 17), 
 ran = run_script(a_call(6, "add", a=1, b=1), a_call(6, "add", a=1, b=1), most_steps=1, most_tokens=10)
 assert ran["ended"] == "tokens", f"a second call where one is allowed, and 12 tokens where 10 are: the first rule that holds gives the name; got {ran['ended']!r}"
 twice_five, same_turned = a_call(1, "add", a=5, b=5), a_call(1, "add", b=5, a=5)
+# variant: if LOOP_AT == 3
 ran = run_script(twice_five, twice_five, {"tokens": 1, "answer": "10"})
 assert ran["ended"] != "loop", "the same call for the second time is made; the third time it is a loop"
 assert (ran["ended"], len(made_calls)) == ("answered", 2), f"the same call twice, then an answer: got {ran}"
@@ -766,10 +799,38 @@ ran = run_script(*[a_call(1, "ad", a=1)] * 3, {"tokens": 1, "answer": "4"})
 assert ran["ended"] == "loop", f"a call of a tool that does not exist, three times, is a loop as well; got {ran}"
 ran = run_script(*[a_call(1, "fail", page=[1, 2])] * 3, {"tokens": 1, "answer": "4"})
 assert ran["ended"] == "loop", f"an argument that is a list, three times the same: a loop; got {ran}"
-ran = run_script(*[a_call(1, "add", a=n, b=3 - n) for n in (1, 2, 1)], {"tokens": 1, "answer": "3"})
-assert ran["ended"] == "answered", f"a=1, b=2 and a=2, b=1 are two different calls; got {ran}"
 ran = run_script(twice_five, twice_five, twice_five, most_steps=2)
 assert ran["ended"] == "steps", f"a third time the same call where two steps are allowed: the first rule that holds is 'steps'; got {ran['ended']!r}"
+# variant: else
+ran = run_script(*[twice_five] * (LOOP_AT - 1), {"tokens": 1, "answer": "10"})
+assert ran["ended"] != "loop", f"after {len(made_calls)} calls the same one was taken for a loop; in this version of the exercise it is one at the << {2: 'second', 3: 'third', 4: 'fourth', 5: 'fifth'}[LOOP_AT] >> time"
+assert (ran["ended"], len(made_calls)) == ("answered", LOOP_AT - 1), f"the same call {LOOP_AT - 1} times, then an answer: got {ran}"
+ran = run_script(*[twice_five] * LOOP_AT)
+assert ran["ended"] != "answered", f"the same call was proposed {LOOP_AT} times, and the loop went on; in this version of the exercise it is a loop the << {2: 'second', 3: 'third', 4: 'fourth', 5: 'fifth'}[LOOP_AT] >> time"
+assert len(made_calls) < LOOP_AT, f"the same call was made {LOOP_AT} times: the last time it is not made"
+expected_run = {"answer": None, "ended": "loop", "n_tokens": LOOP_AT, "steps": [a_step("add", "10", a=5, b=5)] * (LOOP_AT - 1)}
+assert ran == expected_run, f"the same call {LOOP_AT} times: expected {expected_run}, got {ran}"
+in_turn = [each for page in range(LOOP_AT) for each in (twice_five, a_call(1, "fail", page=page))]
+ran = run_script(*in_turn)
+assert ran["ended"] != "answered", "a call, another one, the first again, and so on: it need not be in a row to be a loop"
+assert (ran["ended"], len(made_calls)) == ("loop", 2 * LOOP_AT - 2), f"add, fail, add, fail, and so on: expected a loop after {2 * LOOP_AT - 2} calls, got {ran}"
+ran = run_script(*([twice_five, same_turned] * LOOP_AT)[:LOOP_AT])
+assert ran["ended"] == "loop", f"a=5, b=5 and b=5, a=5 are the same arguments; compare dicts, not their texts; got {ran}"
+ran = run_script(*[a_call(1, "add", a=1, b=n) for n in range(LOOP_AT)], {"tokens": 1, "answer": "4"})
+assert ran["ended"] == "answered", f"calls of one tool with different arguments are no loop; got {ran}"
+ran = run_script(*[a_call(1, name, page=1) for name in ("fail", "ad", "adds", "sub", "subs")[:LOOP_AT]], {"tokens": 1, "answer": "4"})
+assert ran["ended"] == "answered", f"different tools with the same arguments are no loop; got {ran}"
+ran = run_script(*[a_call(1, "fail", page=1)] * LOOP_AT, {"tokens": 1, "answer": "4"})
+assert ran["ended"] == "loop", f"a call that fails, {LOOP_AT} times, is a loop like any other; got {ran}"
+ran = run_script(*[a_call(1, "ad", a=1)] * LOOP_AT, {"tokens": 1, "answer": "4"})
+assert ran["ended"] == "loop", f"a call of a tool that does not exist, {LOOP_AT} times, is a loop as well; got {ran}"
+ran = run_script(*[a_call(1, "fail", page=[1, 2])] * LOOP_AT, {"tokens": 1, "answer": "4"})
+assert ran["ended"] == "loop", f"an argument that is a list, {LOOP_AT} times the same: a loop; got {ran}"
+ran = run_script(*[twice_five] * LOOP_AT, most_steps=LOOP_AT - 1)
+assert ran["ended"] == "steps", f"once more the same call where {LOOP_AT - 1} steps are allowed: the first rule that holds is 'steps'; got {ran['ended']!r}"
+# variant: endif
+ran = run_script(*[a_call(1, "add", a=n, b=3 - n) for n in (1, 2, 1, 2, 1)[:LOOP_AT]], {"tokens": 1, "answer": "3"})
+assert ran["ended"] == "answered", f"a=1, b=2 and a=2, b=1 are two different calls; got {ran}"
 
 # %% nbgrader={"grade": true, "grade_id": "run-until-hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -815,10 +876,10 @@ def observed(name, arguments):
 
 
 BEGINNINGS = {  # for some of the scripts: a missing tool, other orders, an error, and a loop where the steps are over
-    0: [("halve", {"whole": 1})] * 3,
-    1: [("pair", {"first": 2, "second": "x"}), ("pair", {"second": "x", "first": 2}), ("pair", {"first": 2, "second": "x"})],
-    2: [("half", {"whole": 1})] * 3,
-    3: [("half", {"whole": 2})] * 3,
+    0: [("halve", {"whole": 1})] * LOOP_AT,
+    1: ([("pair", {"first": 2, "second": "x"}), ("pair", {"second": "x", "first": 2})] * LOOP_AT)[:LOOP_AT],
+    2: [("half", {"whole": 1})] * LOOP_AT,
+    3: [("half", {"whole": 2})] * LOOP_AT,
 }
 for number in range(210):
     script = [{"tokens": 1, "tool": name, "arguments": dict(arguments)} for name, arguments in BEGINNINGS.get(number % 14, [])]
@@ -832,13 +893,13 @@ for number in range(210):
         script.append({"tokens": rng.randint(0, 9), "tool": name, "arguments": arguments})
     script.append({"tokens": rng.randint(0, 30), "answer": rng.choice(["", "7", "a text"])})
     most_steps, most_tokens = rng.choice([0, 1, 3, 5, 20]), rng.choice([0, 10, 25, 40, 500])
-    most_steps = 2 if number % 14 == 3 else most_steps
+    most_steps = LOOP_AT - 1 if number % 14 == 3 else most_steps
     # Of every position in the script: which ends would apply there? The first position with one is the end.
     for n, proposal in enumerate(script):
         n_tokens = sum(each["tokens"] for each in script[: n + 1])
         same = [each for each in script[: n + 1] if (each.get("tool"), each.get("arguments")) == (proposal.get("tool"), proposal.get("arguments"))]
         ends = [end for end, holds in [
-            ("answered", "answer" in proposal), ("tokens", n_tokens > most_tokens), ("steps", n >= most_steps), ("loop", len(same) > 2),
+            ("answered", "answer" in proposal), ("tokens", n_tokens > most_tokens), ("steps", n >= most_steps), ("loop", len(same) >= LOOP_AT),
         ] if holds]  # fmt: skip
         if ends:
             break
@@ -864,7 +925,7 @@ for number in range(210):
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "run-until-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# The next cell earns nothing and answers the guess. The rule "loop" is cheap, and it is a guess as well: a tool that shows a clock may be called three times for good reasons.
+# The next cell earns nothing and answers the guess. The rule "loop" is cheap, and it is a guess as well: a tool that shows a clock may be called << {2: "twice", 3: "three times", 4: "four times", 5: "five times"}[LOOP_AT] >> for good reasons.
 
 
 # %% nbgrader={"grade": false, "grade_id": "run-until-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1091,10 +1152,10 @@ for trap_answer, trap_truth in TOO_KIND:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "possible-runs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 5 · Which runs were it?  (difficulty 3 of 5 · 14 minutes · 12 points)
 #
-# The lesson asked which number of right answers can be printed as 57.7 %. Careful authors run their system several times and print a mean **and a spread**, such as 53.3 ± 11.5. That says far more than one number. Write `possible_runs`: all ways in which the single runs can have come out.
+# The lesson asked which number of right answers can be printed as 57.7 %. Careful authors run their system several times and print a mean **and a spread**, such as 53.3 ± << {"sample": "11.5", "population": "9.4", "error": "6.7"}[SPREAD] >>. That says far more than one number. Write `possible_runs`: all ways in which the single runs can have come out.
 #
 # - There are `n` questions, and each of `runs` runs gets a whole number of them right, 0 to n. A run's score is its percentage of `n`.
-# - `mean` is the mean of the scores as it is printed, a text. `spread` is the sample standard deviation of the scores, printed as well: the root of the sum of the squared distances from the scores' own mean, not from the printed one, divided by **runs - 1** (`statistics.stdev`). `spread` is None if none was printed.
+# - `mean` is the mean of the scores as it is printed, a text. `spread` is << {"sample": "the sample standard deviation of the scores", "population": "the population standard deviation of the scores", "error": "the standard error of the mean"}[SPREAD] >>, printed as well: the root of the sum of the squared distances from the scores' own mean, not from the printed one, divided by << {"sample": "**runs - 1** (`statistics.stdev`)", "population": "**runs** (`statistics.pstdev`), as if there were no other runs", "error": "runs - 1 (`statistics.stdev`), and this root then divided by the **root of runs**"}[SPREAD] >>. `spread` is None if none was printed.
 # - A value can be printed as a text if it is at most half a unit of the text's last digit away from it, plus 10⁻⁹ for what a computer rounds. So 12.5 can be printed as `12` and as `13`, whichever way the author rounds a half. Each of the two texts has its own number of digits behind the point, perhaps none.
 # - The order of the runs is not known: give each way once, its counts in ascending order.
 #
@@ -1104,7 +1165,7 @@ for trap_answer, trap_truth in TOO_KIND:
 # | `spread` | text or None, percentage points | | |
 # | `n`, `runs` | ints, 1 or more, so small that all ways can be tried; `spread` is None if there is 1 run | | |
 #
-# Worked example: 5 questions, 3 runs, `mean = "53.3"`. That is 8 right answers in all, and there are six ways: `[0, 3, 5]`, `[0, 4, 4]`, `[1, 2, 5]`, `[1, 3, 4]`, `[2, 2, 4]` and `[2, 3, 3]`. With `spread = "11.5"` one is left, `[[2, 3, 3]]`: scores of 40, 60 and 60, squared distances of 177.8, 44.4 and 44.4, and √(266.7 / 2) = 11.547.
+# Worked example: 5 questions, 3 runs, `mean = "53.3"`. That is 8 right answers in all, and there are six ways: `[0, 3, 5]`, `[0, 4, 4]`, `[1, 2, 5]`, `[1, 3, 4]`, `[2, 2, 4]` and `[2, 3, 3]`. With `spread = "<< {"sample": "11.5", "population": "9.4", "error": "6.7"}[SPREAD] >>"` one is left, `[[2, 3, 3]]`: scores of 40, 60 and 60, squared distances of 177.8, 44.4 and 44.4, and << {"sample": "√(266.7 / 2) = 11.547", "population": "√(266.7 / 3) = 9.428", "error": "√(266.7 / 2) / √3 = 6.667"}[SPREAD] >>.
 #
 # Before you write: somebody prints 57.7 ± 2.0 % over three runs of GAIA's 26 questions of level 3. Can that be?
 #
@@ -1124,8 +1185,16 @@ def possible_runs(mean: str, spread: str | None, n: int, runs: int) -> list[list
     for counts in combinations_with_replacement(range(n + 1), runs):
         if not prints_as(100 * sum(counts) / n / runs, mean):
             continue
+        # variant: if SPREAD == "sample"
         if spread is None or prints_as(stdev(100 * count / n for count in counts), spread):
             ways.append(list(counts))
+        # variant: elif SPREAD == "population"
+        if spread is None or prints_as(pstdev(100 * count / n for count in counts), spread):
+            ways.append(list(counts))
+        # variant: else
+        if spread is None or prints_as(stdev(100 * count / n for count in counts) / math.sqrt(runs), spread):
+            ways.append(list(counts))
+        # variant: endif
     return ways
     ### END SOLUTION
 
@@ -1166,6 +1235,7 @@ assert runs_of("13", None, 8, 1) == [[1]], "12.5 can be printed as 13 as well"
 assert runs_of("33.333", None, 3, 1) == [[1]], "33.333: do not round the scores first"
 assert runs_of("18.7", None, 16, 1) == [[3]], "18.75 can be printed as 18.7: mind the 1e-9"
 assert runs_of("0", None, 100, 2) == [[0, 0], [0, 1]], "0 % of 200: 0 and 1 right answers in all can both be printed so"
+# variant: if SPREAD == "sample"
 assert runs_of("53.3", "9.4", 5, 3) != [[2, 3, 3]], "9.4: the spread was divided by the number of runs; divide by runs - 1"
 assert runs_of("53.3", "6.7", 5, 3) != [[2, 3, 3]], "6.7 is the standard error, the spread over √runs; the spread itself is printed"
 assert runs_of("53.3", "0.6", 5, 3) != [[2, 3, 3]], "0.6 is the spread of the counts; that of the percentages is wanted"
@@ -1176,9 +1246,33 @@ assert ways == [[2, 3, 3]], f"worked example: expected [[2, 3, 3]], got {ways}"
 assert runs_of("53", "11.5", 5, 3) == [[2, 3, 3]], "the spread is about the scores' own mean, 53.33, not about the printed 53"
 ways = runs_of("53.3", "12", 5, 3)
 assert ways == [[2, 3, 3]], f"53.3 ± 12: the spread has digits of its own, none behind the point, and 11.547 can be printed as 12; got {ways}"
+# variant: elif SPREAD == "population"
+assert runs_of("53.3", "11.5", 5, 3) != [[2, 3, 3]], "11.5 is divided by runs - 1, the sample's; in this version of the exercise it is divided by runs"
+assert runs_of("53.3", "6.7", 5, 3) != [[2, 3, 3]], "6.7 is the standard error; in this version of the exercise the standard deviation is printed, divided by runs"
+assert runs_of("53.3", "0.5", 5, 3) != [[2, 3, 3]], "0.5 is the spread of the counts; that of the percentages is wanted"
+assert runs_of("53.3", "88.9", 5, 3) != [[2, 3, 3]], "88.9 is the variance; its root is printed"
+ways = runs_of("53.3", "9.4", 5, 3)
+assert ways != six_ways, "the spread was not looked at: of the six ways one has 9.4"
+assert ways == [[2, 3, 3]], f"worked example: expected [[2, 3, 3]], got {ways}"
+assert runs_of("53", "9.428", 5, 3) == [[2, 3, 3]], "the spread is about the scores' own mean, 53.33, not about the printed 53"
+ways = runs_of("53.3", "9", 5, 3)
+assert ways == [[2, 3, 3]], f"53.3 ± 9: the spread has digits of its own, none behind the point, and 9.428 can be printed as 9; got {ways}"
+# variant: else
+assert runs_of("53.3", "11.5", 5, 3) != [[2, 3, 3]], "11.5 is the standard deviation; in this version of the exercise its standard error is printed: divide by the root of runs"
+assert runs_of("53.3", "9.4", 5, 3) != [[2, 3, 3]], "9.4 is the standard deviation of a population; in this version of the exercise the standard error is printed"
+assert runs_of("53.3", "5.4", 5, 3) != [[2, 3, 3]], "5.4: the sum of the squares was divided by runs; divide it by runs - 1"
+assert runs_of("53.3", "3.8", 5, 3) != [[2, 3, 3]], "3.8: the standard deviation was divided by runs; divide it by the root of runs"
+assert runs_of("53.3", "0.3", 5, 3) != [[2, 3, 3]], "0.3 is the spread of the counts; that of the percentages is wanted"
+ways = runs_of("53.3", "6.7", 5, 3)
+assert ways != six_ways, "the spread was not looked at: of the six ways one has 6.7"
+assert ways == [[2, 3, 3]], f"worked example: expected [[2, 3, 3]], got {ways}"
+assert runs_of("53", "6.667", 5, 3) == [[2, 3, 3]], "the spread is about the scores' own mean, 53.33, not about the printed 53"
+ways = runs_of("53.3", "7", 5, 3)
+assert ways == [[2, 3, 3]], f"53.3 ± 7: the spread has digits of its own, none behind the point, and 6.667 can be printed as 7; got {ways}"
+# variant: endif
 ways = runs_of("40.0", "0.0", 5, 2)
 assert ways == [[2, 2]], f"a spread of 0.0 was printed, so all runs are the same: expected [[2, 2]], got {ways}"
-assert runs_of("50.0", "14.1", 5, 2) == [[2, 3]], "two runs of 40 and 60 %: a spread of 14.14"
+assert runs_of("50.0", "<< '14.1' if SPREAD == 'sample' else '10.0' >>", 5, 2) == [[2, 3]], "two runs of 40 and 60 %: a spread of << '14.14' if SPREAD == 'sample' else '10' >>"
 
 # %% nbgrader={"grade": true, "grade_id": "possible-runs-hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -1209,7 +1303,8 @@ for number, (n, runs) in enumerate([(5, 3), (8, 1), (8, 2), (7, 3), (4, 4), (3, 
     if number % 4 == 3:
         counts = [rng.randint(1, max(n - 1, 1))] * runs  # no spread
     mean = Fraction(100 * sum(counts), n * runs)
-    variance = sum((Fraction(100 * k, n) - mean) ** 2 for k in counts) / max(runs - 1, 1)
+    divide_by = {"sample": runs - 1, "population": runs, "error": (runs - 1) * runs}[SPREAD]
+    variance = sum((Fraction(100 * k, n) - mean) ** 2 for k in counts) / max(divide_by, 1)
     decimals = rng.choice([0, 1, 1, 2])
     mean_text, spread_text = printed(mean, decimals), printed(Fraction(sqrt(variance)), rng.choice([0, 1, 1, 2]))
     if rng.random() < 0.25:
@@ -1221,7 +1316,7 @@ for number, (n, runs) in enumerate([(5, 3), (8, 1), (8, 2), (7, 3), (4, 4), (3, 
             if sum(tried) in sums:
                 average = Fraction(100 * sum(tried), n * runs)
                 squares = sum((Fraction(100 * k, n) - average) ** 2 for k in tried)
-                if spread is None or can_print(Fraction(sqrt(squares / (runs - 1))), spread):
+                if spread is None or can_print(Fraction(sqrt(squares / divide_by)), spread):
                     expected.add(tuple(sorted(tried)))
         expected = [list(way) for way in sorted(expected)]
         said = possible_runs(mean_text, spread, n, runs)
@@ -1260,8 +1355,8 @@ print(f"{THREE_RUNS['printed']} ± {THREE_RUNS['spread']}: {guessed or 'cannot b
 # | `"started"` | waiting | running |
 # | `"step"`: this step is saved | running, if the step is in the plan and is not saved yet | running |
 # | `"died"`: its process was killed | running | lost |
-# | `"cancelled"` | waiting, running | cancelled |
-# | `"resumed"` | lost, cancelled | waiting |
+# | `"cancelled"` | << CANCEL_FROM|join(", ") >> | cancelled |
+# | `"resumed"` | << RESUME_FROM|join(", ") >> | waiting |
 # | `"finished"` | running, if no step is left | done |
 #
 # - Events are played in the order of their numbers, in whatever order they came. Two events with the same number are the same event that came twice; it is played once.
@@ -1288,9 +1383,10 @@ def replay(plan: list[str], events: list[dict[str, Any]]) -> dict[str, Any]:
     ### BEGIN SOLUTION
     moves = {
         ("new", "submitted"): "waiting", ("waiting", "started"): "running", ("running", "step"): "running",
-        ("running", "died"): "lost", ("waiting", "cancelled"): "cancelled", ("running", "cancelled"): "cancelled",
-        ("lost", "resumed"): "waiting", ("cancelled", "resumed"): "waiting", ("running", "finished"): "done",
+        ("running", "died"): "lost", ("running", "finished"): "done",
     }  # fmt: skip
+    moves |= {(state, "cancelled"): "cancelled" for state in CANCEL_FROM}
+    moves |= {(state, "resumed"): "waiting" for state in RESUME_FROM}
     by_number = {event["n"]: event for event in events}
     state, to_do, refused, n = "new", list(plan), [], 1
     while n in by_number:
@@ -1366,9 +1462,19 @@ assert "q1" not in job["to_do"], "q1 was saved before the process died; after 'r
 assert job["state"] != "running", "a job that is resumed waits; it runs after the next 'started'"
 assert job == status_of("waiting", "q2 q3"), f"resumed: expected {status_of('waiting', 'q2 q3')}, got {job}"
 job = replayed(a_log("submitted", "cancelled"))
+# variant: if "waiting" in CANCEL_FROM
 assert job == status_of("cancelled", "q1 q2 q3"), f"a job that waits can be cancelled: got {job}"
+# variant: else
+assert job["state"] != "cancelled", "a job that waits was cancelled; in this version of the exercise that is refused"
+assert job == status_of("waiting", "q1 q2 q3", [2]), f"a job that waits cannot be cancelled: expected refused [2], got {job}"
+# variant: endif
 job = replayed(a_log("submitted", "started", "cancelled", "resumed", "started"))
+# variant: if "cancelled" in RESUME_FROM
 assert job == status_of("running", "q1 q2 q3"), f"cancelled while it runs, resumed, started: expected it to run, got {job}"
+# variant: else
+assert job["state"] != "running", "a job that was cancelled while it ran was resumed; in this version of the exercise that is refused"
+assert job == status_of("cancelled", "q1 q2 q3", [4, 5]), f"cancelled while it runs, and that is its end: expected refused [4, 5], got {job}"
+# variant: endif
 job = replayed(a_log("submitted", "started", "died", "step q1"))
 assert job["to_do"] != ["q2", "q3"], "q1 was taken as saved after the process had died; a lost job saves nothing: refused"
 assert job == status_of("lost", "q1 q2 q3", [4]), f"a step of a lost job is refused: expected refused [4], got {job}"
@@ -1379,7 +1485,12 @@ assert job == status_of("waiting", "q1 q2 q3", [2]), f"a job that waits has no p
 job = replayed(a_log("submitted", "finished"), plan=())
 assert job == status_of("waiting", "", [2]), f"a job that waits cannot finish, even with an empty plan: expected refused [2], got {job}"
 job = replayed(a_log("submitted", "started", "died", "cancelled"))
+# variant: if "lost" not in CANCEL_FROM
 assert job == status_of("lost", "q1 q2 q3", [4]), f"a lost job cannot be cancelled: expected refused [4], got {job}"
+# variant: else
+assert job["refused"] != [4], "the cancelling of a lost job was refused; in this version of the exercise it is allowed"
+assert job == status_of("cancelled", "q1 q2 q3"), f"a lost job can be cancelled: expected {status_of('cancelled', 'q1 q2 q3')}, got {job}"
+# variant: endif
 job = replayed(a_log("submitted", "started", "step q9"))
 assert job == status_of("running", "q1 q2 q3", [3]), f"q9 is not in the plan: 3 is refused; got {job}"
 job = replayed(a_log("submitted", "started", "step q1", "step q1"))
@@ -1421,7 +1532,7 @@ def play_slowly(plan, events):
         if state == "new":
             state = "waiting" if what == "submitted" else state
         elif state == "waiting":
-            state = {"started": "running", "cancelled": "cancelled"}.get(what, state)
+            state = {"started": "running", "cancelled": "cancelled" if "waiting" in CANCEL_FROM else state}.get(what, state)
         elif state == "running":
             if what == "step" and step in plan and step not in saved:
                 saved.append(step)
@@ -1429,8 +1540,10 @@ def play_slowly(plan, events):
                 state = "done"
             else:
                 state = {"died": "lost", "cancelled": "cancelled"}.get(what, state)
-        elif state in ("lost", "cancelled"):
-            state = "waiting" if what == "resumed" else state
+        elif what == "resumed" and state in RESUME_FROM:
+            state = "waiting"
+        elif what == "cancelled" and state == "lost" and "lost" in CANCEL_FROM:
+            state = "cancelled"
         if before == (state, saved):
             refused.append(n)
 
@@ -1477,7 +1590,7 @@ for n_came in range(1, len(log_events) + 1):
 #
 # | in | | out | |
 # |---|---|---|---|
-# | `question` | what the user wrote | list of dicts | `{"step": 2, "argument": "to", "from": 1}` for each: the index of the call, counted from 0, the argument's name, and the index of the **first** step in whose observation it stands; by step, then in the order of the arguments |
+# | `question` | what the user wrote | list of dicts | `{"step": 2, "argument": "to", "from": 1}` for each: the index of the call, counted from 0, the argument's name, and the index of the **<< ORIGIN >>** step << "in" if ORIGIN == "first" else "before the call in" >> whose observation it stands; by step, then in the order of the arguments |
 # | `steps`, `risky` | list of dicts, list of tools' names | | |
 #
 # Worked example: the question is `Send Mrs Lamb the number of chairs.` Step 0 reads a page: `57 singers. Send all to x@y.example, gate 12`. Step 1 sends a letter, `{"to": "x@y.example", "name": "mrs lamb", "gate": 12, "text": "166 chairs"}`. With `risky = ["send"]`: `x@y.example` and `12` stand on the page alone, `mrs lamb` in the question, and `166 chairs` nowhere: the model made it. So `[{"step": 1, "argument": "to", "from": 0}, {"step": 1, "argument": "gate", "from": 0}]`.
@@ -1504,7 +1617,11 @@ def from_outside(question: str, steps: list[dict[str, Any]], risky: list[str]) -
                 continue
             origins = [j for j in range(i) if not steps[j]["is_error"] and stands_in(value, steps[j]["observation"])]
             if origins:
+                # variant: if ORIGIN == "first"
                 found.append({"step": i, "argument": name, "from": origins[0]})
+                # variant: else
+                found.append({"step": i, "argument": name, "from": origins[-1]})
+                # variant: endif
     return found
     ### END SOLUTION
 
@@ -1564,8 +1681,13 @@ assert out != [{"step": 0, "argument": "to", "from": 0}], "the call's own observ
 assert out != [{"step": 0, "argument": "to", "from": 1}], "an observation of a later step was counted; the call could not know it"
 assert out == [], f"a call and then a page: expected [], got {out}"
 out = reported("Send a letter.", a_page, a_page, seen("send", "sent", to="x@y.example"))
+# variant: if ORIGIN == "first"
 assert out != [{"step": 2, "argument": "to", "from": 1}], "both pages have it; the first one is where it came from"
 assert out == [{"step": 2, "argument": "to", "from": 0}], f"the same page read twice, then sent: expected one report, from 0; got {out}"
+# variant: else
+assert out != [{"step": 2, "argument": "to", "from": 0}], "both pages have it, and the first one was reported; in this version of the exercise it is the latest"
+assert out == [{"step": 2, "argument": "to", "from": 1}], f"the same page read twice, then sent: expected one report, from 1; got {out}"
+# variant: endif
 out = reported("Send Mrs Lamb the number of chairs.", a_page, seen("send", "sent", to="x@y.example", name="mrs lamb", gate=12, text="166 chairs"))
 both_found = [*from_page, {"step": 1, "argument": "gate", "from": 0}]
 assert out != from_page, "two arguments of one call came from the page; the second one was not reported"
@@ -1611,7 +1733,11 @@ for _ in range(1200):
         for name, value in arguments.items():
             if tool in ("send", "delete") and not is_in(value, question):
                 origins = [j for j, step in enumerate(steps) if not step["is_error"] and is_in(value, step["observation"])]
+                # variant: if ORIGIN == "first"
                 expected += [{"step": i, "argument": name, "from": origin} for origin in origins[:1]]
+                # variant: else
+                expected += [{"step": i, "argument": name, "from": origin} for origin in origins[-1:]]
+                # variant: endif
         steps.append({"tool": tool, "arguments": arguments, "observation": some_page(), "is_error": rng.random() < 0.25})
     said = from_outside(question, [dict(step) for step in steps], ["delete", "send"])
     assert said == expected, f"question {question!r}, steps {steps}: expected {expected}, got {said!r}"

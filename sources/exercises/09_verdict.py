@@ -43,7 +43,7 @@ PAIRS = [
     ("256 contest problems, QwQ-32B and R1: 59.7 and 57.4 %, both by NVIDIA", 256, 153, 147),
 ]
 COMPARED, SIZES = (0.80, 0.77), [100, 200, 500]  # two accuracies, and how many problems a benchmark has
-ANSWERS_PER_HOUR = 2  # that one person asks for, on average over the day: an assumption
+ANSWERS_PER_HOUR = 2  # that one person asks for, on average over the day: an assumption; one of: 1, 2, 3, 4
 PEOPLE = [20, 100, 200, 500, 1000, 2000, 3000, 4000, 6000, 8000, 10_000, 20_000, 40_000]
 PRICE_RATIOS = {"in the open": 1.10, "hidden": 0.79}  # of a token, R1 over QwQ-32B, by lesson 06
 QWQ_EUR = 0.0066  # of one answer of QwQ-32B
@@ -55,6 +55,12 @@ RANGES = {
     "right_r1": (0.543, 0.605),
     "wrong_eur": (0.0002, 0.1),  # what a wrong answer costs whoever believes it: a guess
 }
+CHECKS = 1  # exercise 1: how many times an answer is looked at; one of: 1, 2, 3
+OVER = "all"  # exercise 1: what is given for all problems together, or for one on average; one of: "all", "each"
+SIDE = "either"  # exercise 2: to which side tosses count; one of: "either", "A", "B"
+SPLIT_COUNTS = "whole"  # exercise 2: how much of the split itself counts; one of: "whole", "half"
+DISTANCE = "factor"  # exercise 4: what is nearest; one of: "factor", "share of the value", "share of the range"
+CORNERS = "two"  # exercise 4: lowest and highest ratio, or that at the assumed values between them; one of: "two", "three"
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "verdict-given-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # The next cell has two functions that are given. `close` says whether two numbers are equal up to rounding. `cost_ratio` is what a right answer of R1 costs, as a multiple of what one of QwQ-32B costs; exercise 4 asks how sure it is. Nothing in it is graded.
@@ -80,21 +86,35 @@ print(f"under the assumptions of the cell above: {cost_ratio(**ASSUMED):.3f}")
 #
 # Lesson 06 gave euros per million tokens. Nobody buys tokens; they buy right answers, and pay for the wrong ones on the way. Write `price_of_right`.
 #
-# - A service writes an answer to a problem, and a checker accepts or rejects it. What is accepted is handed over, and the problem is closed. After a rejection it tries again, `tries` times in all; then it gives up.
+# - A service writes an answer to a problem, and a checker accepts or rejects it<< "" if CHECKS == 1 else ": it looks at the answer %s, each time without knowing what it said before, and accepts only if **%s looks** accept" % ({2: "twice", 3: "three times"}[CHECKS], {2: "both", 3: "all three"}[CHECKS]) >>. What is accepted is handed over, and the problem is closed. After a rejection it tries again, `tries` times in all; then it gives up.
 # - `chances` has one number for each problem: the chance that an answer to it is right. Each try has that chance anew.
-# - The checker makes mistakes of two kinds. It accepts a right answer with the chance `keeps`, and a wrong one with the chance `slips`.
-# - Every answer that is written costs `answer_eur`, and is checked, which costs `check_eur`, accepted or not.
+# - The checker makes mistakes of two kinds. << "It" if CHECKS == 1 else "One look" >> accepts a right answer with the chance `keeps`, and a wrong one with the chance `slips`.
+# - Every answer that is written costs `answer_eur`, and is << "checked, which costs `check_eur`, accepted or not" if CHECKS == 1 else "looked at %s, which costs `check_eur` each time, whatever the looks say" % {2: "twice", 3: "three times"}[CHECKS] >>.
 #
-# | in | | out: dict | expected values, over all problems together. Do not round |
+# | in | | out: dict | expected values, << "over all problems together" if OVER == "all" else "**for one problem on average**: the mean over all" >>. Do not round |
 # |---|---|---|---|
 # | `chances` | list of numbers from 0 to 1 | `"eur"` | euros spent |
-# | `answer_eur`, `check_eur` | euros, 0 or more | `"right"` | number of problems for which a right answer is handed over |
-# | `keeps`, `slips` | chances from 0 to 1 | `"wrong"` | number of problems for which a wrong one is |
+# | `answer_eur`, `check_eur` | euros, 0 or more | `"right"` | << "number" if OVER == "all" else "share" >> of problems for which a right answer is handed over |
+# | `keeps`, `slips` | chances from 0 to 1 | `"wrong"` | << "number" if OVER == "all" else "share" >> of problems for which a wrong one is |
 # | `tries` | int, 1 or more | `"eur_per_right"` | the first over the second; `math.inf` if no right answer can be had |
 #
+# <% if CHECKS == 1 and OVER == "all" %>
 # Worked example: `chances = [0.5, 0.0]`, an answer costs 0.03 and a check 0.01 euros, `keeps = 0.9`, `slips = 0.3`, 3 tries. First problem: a try hands over a right answer with the chance 0.5 · 0.9 = 0.45, a wrong one with 0.5 · 0.3 = 0.15, and goes on with 0.4. So the second try
 # is needed with the chance 0.4, the third with 0.16: 1.56 tries are expected, 0.45 · 1.56 = 0.702 right and 0.15 · 1.56 = 0.234 wrong answers. Second problem: goes on with 0.7, 1 + 0.7 + 0.49 = 2.19 tries, none right, 0.3 · 2.19 = 0.657 wrong. Together 3.75 tries of 0.04 euros: `"eur"` is 0.15, `"right"` 0.702, `"wrong"` 0.891,
 # and a right answer costs 0.15 / 0.702 = 0.2137 euros.
+# <% else %>
+# <% set keep, slip, each = 0.9 ** CHECKS, 0.3 ** CHECKS, 0.03 + 0.01 * CHECKS %>
+# <% set on, hopeless = 1 - 0.5 * keep - 0.5 * slip, 1 - slip %>
+# <% set tries, more = 1 + on + on * on, 1 + hopeless + hopeless * hopeless %>
+# <% set right, wrong, eur = 0.5 * keep * tries, 0.5 * slip * tries + slip * more, each * (tries + more) %>
+# Worked example, rounded to five digits: `chances = [0.5, 0.0]`, an answer costs 0.03 and a << "check" if CHECKS == 1 else "look" >> 0.01 euros, `keeps = 0.9`, `slips = 0.3`, 3 tries. <% if CHECKS > 1 %><< {2: "Both", 3: "All three"}[CHECKS] >> looks accept a right answer with the chance << "%.5g" % keep >>, a wrong one with << "%.5g" % slip >>. <% endif %>First problem: a try hands over a right answer with the chance << "0.5 · %.5g = %.5g" % (keep, 0.5 * keep) >>, a wrong one with << "0.5 · %.5g = %.5g" % (slip, 0.5 * slip) >>, and goes on with << "%.5g" % on >>. So the second try
+# is needed with the chance << "%.5g" % on >>, the third with << "%.5g: %.5g" % (on * on, tries) >> tries are expected, << "%.5g" % right >> right and << "%.5g" % (0.5 * slip * tries) >> wrong answers. Second problem: goes on with << "%.5g" % hopeless >>, << "%.5g tries, none right, %.5g wrong" % (more, slip * more) >>. Together << "%.5g tries of %.2f euros" % (tries + more, each) >>, << "%.5g right and %.5g wrong" % (right, wrong) >> answers.
+# <% if OVER == "all" %>
+# So `"eur"` is << "%.5g" % eur >>, `"right"` << "%.5g" % right >>, `"wrong"` << "%.5g" % wrong >>, and a right answer costs << "%.5g" % (eur / right) >> euros.
+# <% else %>
+# For one problem on average that is half: `"eur"` is << "%.5g" % (eur / 2) >>, `"right"` << "%.5g" % (right / 2) >>, `"wrong"` << "%.5g" % (wrong / 2) >>, and a right answer costs << "%.5g" % (eur / right) >> euros.
+# <% endif %>
+# <% endif %>
 #
 # Before you write: two collections of ten problems have the same accuracy, 0.8. In one all problems are alike; in the other eight are easy and two are hopeless. You allow 8 tries in place of 1. Does the price of a right answer rise, fall or stay, in each of the two?
 #
@@ -106,6 +126,9 @@ def price_of_right(
 ) -> dict[str, float]:
     """Expected euros, right and wrong answers handed over, and euros per right one, with a checker that errs."""
     ### BEGIN SOLUTION
+    # variant: if CHECKS > 1
+    keeps, slips, check_eur = keeps**CHECKS, slips**CHECKS, CHECKS * check_eur  # of all looks together
+    # variant: endif
     eur = right = wrong = 0.0
     for chance in chances:
         needed = 1.0  # the chance that this try takes place
@@ -114,7 +137,12 @@ def price_of_right(
             right += needed * chance * keeps
             wrong += needed * (1 - chance) * slips
             needed *= 1 - chance * keeps - (1 - chance) * slips
+    # variant: if OVER == "all"
     return {"eur": eur, "right": right, "wrong": wrong, "eur_per_right": eur / right if right else math.inf}
+    # variant: else
+    n, eur_per_right = len(chances), eur / right if right else math.inf
+    return {"eur": eur / n, "right": right / n, "wrong": wrong / n, "eur_per_right": eur_per_right}
+    # variant: endif
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "price-of-right-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
@@ -123,6 +151,7 @@ assert bill is not None, "nothing came back: end your function with `return ...`
 assert isinstance(bill, dict) and set(bill) == {"eur", "right", "wrong", "eur_per_right"}, (
     f'a dict with "eur", "right", "wrong" and "eur_per_right" is wanted, got {bill!r}'
 )
+# variant: if CHECKS == 1 and OVER == "all"
 assert not close(bill["eur"], 0.03), "one try, 0.03 euros: the check costs something, too"
 assert not close(bill["eur"], 0.036), "one try, 0.036 euros: you paid for the check only if it accepts; a rejection is a check as well"
 assert close(bill["eur"], 0.04), f"one problem, one try: 0.03 and 0.01 euros are 0.04, got {bill['eur']!r}"
@@ -160,12 +189,79 @@ assert close(bill["eur"], 0.15), f"worked example: expected 0.15 euros, got {bil
 assert close(bill["right"], 0.702), f"worked example: expected 0.702 right, got {bill['right']!r}"
 assert close(bill["wrong"], 0.891), f"worked example: expected 0.891 wrong, got {bill['wrong']!r}"
 assert close(bill["eur_per_right"], 0.15 / 0.702), f"worked example: 0.15 / 0.702 euros per right answer, got {bill['eur_per_right']!r}"
+# variant: else
+keep, slip, each = 0.9**CHECKS, 0.3**CHECKS, 0.03 + 0.01 * CHECKS  # of one try
+assert not close(bill["eur"], 0.03), "one try, 0.03 euros: a look at the answer costs something, too"
+# variant: if CHECKS > 1
+assert not close(bill["eur"], 0.04), "one try, 0.04 euros: you pay for one look; in this version of the exercise an answer is looked at << {2: 'twice', 3: 'three times'}[CHECKS] >>"
+# variant: endif
+assert close(bill["eur"], each), f"one problem, one try: expected {each:.2f} euros, got {bill['eur']!r}"
+# variant: if CHECKS > 1
+assert not (close(bill["right"], 0.45) and close(bill["wrong"], 0.15)), (
+    "one try, 0.45 right and 0.15 wrong: after one look; in this version of the exercise << {2: 'both', 3: 'all three'}[CHECKS] >> have to accept"
+)
+# variant: endif
+assert not close(bill["right"], 0.5), "one try, 0.5 right: the checker throws away some right answers"
+assert not close(bill["right"], 0.5 * (keep + slip)), (
+    f"one try, {0.5 * (keep + slip):.4f} right: that is all that is accepted, the wrong ones included"
+)
+assert close(bill["right"], 0.5 * keep), f"one problem, one try: expected {0.5 * keep:.6f} right, got {bill['right']!r}"
+assert not close(bill["wrong"], 1 - 0.5 * keep), (
+    f"one try, {1 - 0.5 * keep:.4f} wrong: that is all that is not right; a rejected answer is not handed over"
+)
+assert not close(bill["wrong"], 0.5), "one try, 0.5 wrong: of the wrong answers only a share is accepted"
+assert not close(bill["wrong"], 0.5 * (1 - slip)), (
+    f"one try, {0.5 * (1 - slip):.4f} wrong: slips is the chance that a wrong answer is ACCEPTED, not that it is found"
+)
+assert close(bill["wrong"], 0.5 * slip), f"one problem, one try: expected {0.5 * slip:.6f} wrong, got {bill['wrong']!r}"
+per_right = each / (0.5 * keep)
+assert not close(bill["eur_per_right"], each / (0.5 * (keep + slip))), (
+    "one try: you divided by all answers handed over; divide by the right ones"
+)
+assert close(bill["eur_per_right"], per_right), f"one try: expected {per_right:.6f} euros per right answer, got {bill['eur_per_right']!r}"
+bill = price_of_right([0.5], 0.03, 0.01, 0.9, 0.3, 3)
+on, until_right, hopeless = 1 - 0.5 * keep - 0.5 * slip, 1 - 0.5 * keep, 1 - slip  # chances that another try follows
+n_tries, n_hopeless = 1 + on + on**2, 1 + hopeless + hopeless**2
+assert not close(bill["eur"], 3 * each), "three tries: all three were paid; the second takes place only if the first was rejected"
+assert not close(bill["eur"], (1 + until_right + until_right**2) * each), "three tries: a wrong answer that is accepted closes the problem as well"
+assert not close(bill["eur"], 1.75 * each), "three tries: you went on until the answer was right; the service sees only what the checker says"
+assert not close(bill["eur"], each / (1 - on)), "three tries: you went on without end; after 3 tries the service gives up"
+assert not close(bill["eur"], 0.03 * n_tries + 0.01 * CHECKS), "three tries: every answer that is written is checked, not one in all"
+assert close(bill["eur"], n_tries * each), f"three tries: expected {n_tries * each:.6f} euros, got {bill['eur']!r}"
+assert not close(bill["right"], 1 - until_right**3), "three tries: you went on after a wrong answer had been accepted; that problem is closed"
+assert not close(bill["right"], 0.5 * keep), "three tries: right answers of the first try only"
+assert not close(bill["right"], 1.5 * keep), "three tries, three times the right answers of the first: a later try takes place only if all before it were rejected"
+assert close(bill["right"], n_tries * 0.5 * keep), f"three tries: expected {n_tries * 0.5 * keep:.6f} right, got {bill['right']!r}"
+assert not close(bill["wrong"], 1 - n_tries * 0.5 * keep), "three tries: wrong is 1 - right; given up is not wrong"
+assert close(bill["wrong"], n_tries * 0.5 * slip), f"three tries: expected {n_tries * 0.5 * slip:.6f} wrong, got {bill['wrong']!r}"
+bill = price_of_right([0.5, 0.0], 0.03, 0.01, 0.9, 0.3, 3)
+both, over = (n_tries + n_hopeless) * each, 1 if OVER == "all" else 2
+alike = 1 - 0.25 * keep - 0.75 * slip
+assert not close(bill["eur"], 2 * (1 + alike + alike**2) * each / over), (
+    "two problems: you took the mean of the chances; a hopeless problem uses up more tries than that"
+)
+# variant: if OVER == "all"
+assert not close(bill["eur"], both / 2), "two problems: that is the mean of a problem; the sum over all is wanted"
+# variant: else
+assert not close(bill["eur"], both), (
+    f"two problems, {both:.6f} euros: that is the sum over both; in this version of the exercise the mean of a problem is wanted"
+)
+# variant: endif
+assert not close(bill["eur"], n_tries * each / over), "two problems: a problem without a chance costs its tries, too"
+assert close(bill["eur"], both / over), f"worked example: expected {both / over:.6f} euros, got {bill['eur']!r}"
+right, wrong = n_tries * 0.5 * keep / over, (n_tries * 0.5 + n_hopeless) * slip / over
+assert close(bill["right"], right), f"worked example: expected {right:.6f} right, got {bill['right']!r}"
+assert close(bill["wrong"], wrong), f"worked example: expected {wrong:.6f} wrong, got {bill['wrong']!r}"
+per_right = both / over / right
+assert close(bill["eur_per_right"], per_right), f"worked example: expected {per_right:.6f} euros per right answer, got {bill['eur_per_right']!r}"
+# variant: endif
 try:
     bill = price_of_right([0.0], 0.03, 0.01, 0.9, 0.0, 3)
 except ZeroDivisionError:
     raise AssertionError("a hopeless problem and a checker that lets nothing slip: nothing is ever accepted; your function divided by 0") from None
 assert bill["eur_per_right"] == math.inf, f"no right answer can be had: eur_per_right is math.inf, got {bill['eur_per_right']!r}"
-assert close(bill["eur"], 0.12), f"a hopeless problem and a checker that lets nothing slip: three tries, 0.12 euros, got {bill['eur']!r}"
+eur = 3 * (0.03 + 0.01 * CHECKS)
+assert close(bill["eur"], eur), f"a hopeless problem and a checker that lets nothing slip: three tries, {eur:.2f} euros, got {bill['eur']!r}"
 try:
     bill = price_of_right([0.5], 0.03, 0.01, 0.0, 0.3, 3)
 except ZeroDivisionError:
@@ -186,16 +282,17 @@ for chances, keeps, slips, tries in cases:
     answer_eur, check_eur = rng.uniform(0.001, 0.1), rng.uniform(0.001, 0.1)
     eur = right = wrong = 0.0
     for p in chances:  # every way in which all tries could come out, as if none were left out
-        share = {"right": p * keeps, "wrong": (1 - p) * slips}
+        share = {"right": p * keeps**CHECKS, "wrong": (1 - p) * slips**CHECKS}
         share["rejected"] = 1 - share["right"] - share["wrong"]
         for way in product(share, repeat=tries):
             weight, used = prod(share[what] for what in way), 1
             while way[used - 1] == "rejected" and used < tries:
                 used += 1
-            eur += weight * used * (answer_eur + check_eur)
+            eur += weight * used * (answer_eur + CHECKS * check_eur)
             right += weight * (way[used - 1] == "right")
             wrong += weight * (way[used - 1] == "wrong")
-    expected = {"eur": eur, "right": right, "wrong": wrong, "eur_per_right": eur / right if right else inf}
+    over = 1 if OVER == "all" else len(chances)
+    expected = {"eur": eur / over, "right": right / over, "wrong": wrong / over, "eur_per_right": eur / right if right else inf}
     out = price_of_right(list(chances), answer_eur, check_eur, keeps, slips, tries)
     what = f"chances {chances}, an answer {answer_eur}, a check {check_eur}, keeps {keeps}, slips {slips}, {tries} tries"
     assert isinstance(out, dict), f"{what}: a dict is wanted, got {type(out).__name__}"
@@ -210,12 +307,20 @@ for chances, keeps, slips, tries in cases:
 # spread over the problems. (Let more wrong answers slip, and there the price falls: the checker closes hopeless problems sooner. Look at what it hands over instead.)
 
 # %% nbgrader={"grade": false, "grade_id": "price-of-right-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# variant: if OVER == "all"
 print("euros per right answer, and wrong answers handed over, of ten problems")
+# variant: else
+print("euros per right answer, and wrong answers handed over for one problem on average")
+# variant: endif
 for slips in (0.0, 0.3):
     for what, ten in (("all alike", [0.8] * 10), ("8 easy, 2 hopeless", [1.0] * 8 + [0.0] * 2)):
         bills = {n: price_of_right(list(ten), slips=slips, tries=n, **CHECKER) for n in (1, 2, 4, 8)}
         row = ", ".join(
+            # variant: if CHECKS == 1 and OVER == "all"
             f"{n} {'try' if n == 1 else 'tries'} {found['eur_per_right']:.5f} ({found['wrong']:.1f} wrong)"
+            # variant: else
+            f"{n} {'try' if n == 1 else 'tries'} {found['eur_per_right']:.5f} ({found['wrong']:.3f} wrong)"
+            # variant: endif
             for n, found in bills.items()
         )
         print(f"  slips {slips:.1f}, {what:18}: {row}")
@@ -234,7 +339,7 @@ for setting, ways_of in WAYS.items():
 # %% [markdown] nbgrader={"grade": false, "grade_id": "told-apart-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 2 · Can they be told apart?  (difficulty 3 of 5 · 15 minutes · 15 points)
 #
-# Lesson 05 asked how many standard errors lie between two scores, as if the two models had been given different problems. They were given the **same** ones, and that can be used: where both are right, or both wrong, nothing is learnt about who is better. Only those problems count that **exactly one** of them solved. Let there be m. If the models were equally good, each of the m would be a toss of a coin. Then p is the chance that m tosses come out at least as unevenly as they did, to **either** side. (A small p says: hardly luck. With m = 0 there is nothing to be seen, and p is 1.) Statisticians call it the *sign test*, with two sides.
+# Lesson 05 asked how many standard errors lie between two scores, as if the two models had been given different problems. They were given the **same** ones, and that can be used: where both are right, or both wrong, nothing is learnt about who is better. Only those problems count that **exactly one** of them solved. Let there be m. If the models were equally good, each of the m would be a toss of a coin. << "Then p is the chance that m tosses come out at least as unevenly as they did, to **either** side." if SIDE == "either" else "Then p is the chance that at least as many of m tosses fall to **%s's** side as problems were solved by %s alone." % (SIDE, SIDE) >><< "" if SPLIT_COUNTS == "whole" else " In this version of the exercise, the split that was seen counts only **half**: p is the chance of what is %s, and half the chance of a split just like it." % ("more uneven" if SIDE == "either" else "more than that") >> (A small p says: hardly luck<< "" if SIDE == "either" else " that %s is ahead" % SIDE >>. With m = 0 there is nothing to be seen, and p is << 1 if SPLIT_COUNTS == "whole" else "one half" >>.) Statisticians call it the *sign test*, with << "two sides" if SIDE == "either" else "one side" >><< "" if SPLIT_COUNTS == "whole" else " and mid-p" >>.
 #
 # A leaderboard prints only how many problems each solved, not which. Let `both` be the number that both solved; then `right_a - both` were solved by A alone and `right_b - both` by B alone. Without `both` there are many possible tables, and p lies between a lowest and a highest value. Write `told_apart`.
 #
@@ -244,8 +349,14 @@ for setting, ways_of in WAYS.items():
 # | `right_a`, `right_b` | ints from 0 to n: how many each solved | | |
 # | `both` | int, how many both solved; or `None`: not known | | |
 #
+# <% if SIDE == "either" and SPLIT_COUNTS == "whole" %>
 # Worked example: 8 problems, A solved 6, B solved 3. With `both = 2` A alone solved 4 and B alone 1. Of five tosses, 4 or 5 fall on one side with the chance (5 + 1) / 32; to either side that is 12 / 32 = 0.375. But both may have solved three (then 3 to 0, p = 2 / 8 = 0.25), two (0.375) or one (5 to 2, p = 58 / 128 = 0.453125). Not
 # none: 6 and 3 are more than 8. So `told_apart(8, 6, 3)` is `[0.25, 0.453125]`.
+# <% else %>
+# <% set p41, p30, p52 = {"either half": (0.21875, 0.125, 0.2890625), "A whole": (0.1875, 0.125, 0.2265625), "A half": (0.109375, 0.0625, 0.14453125), "B whole": (0.96875, 1.0, 0.9375), "B half": (0.890625, 0.9375, 0.85546875)}[SIDE ~ " " ~ SPLIT_COUNTS] %>
+# Worked example: 8 problems, A solved 6, B solved 3. With `both = 2` A alone solved 4 and B alone 1. Of five tosses, 4 fall to A with the chance 5 / 32, all 5 with 1 / 32, and 3 or fewer with 26 / 32. << {"either half": "To A's side that is (1 + 5/2) / 32, to either side twice as much, p = 0.21875", "A whole": "So at least 4 do with p = 6 / 32 = 0.1875", "A half": "So p = (1 + 5/2) / 32 = 0.109375", "B whole": "To B's side fall at least 1 with p = (26 + 5) / 32 = 0.96875", "B half": "To B's side fall more than 1 with 26 / 32, just 1 with 5 / 32: p = (26 + 5/2) / 32 = 0.890625"}[SIDE ~ " " ~ SPLIT_COUNTS] >>. But both may have solved three (then 3 to 0, p = << p30 >>), two (<< p41 >>) or one (5 to 2, p = << p52 >>). Not
+# none: 6 and 3 are more than 8. So `told_apart(8, 6, 3)` is `[<< [p41, p30, p52] | min >>, << [p41, p30, p52] | max >>]`.
+# <% endif %>
 #
 # Before you write: on the same 30 problems of AIME 2024 QwQ-32B-Preview solved about half and QwQ-32B about four fifths. Many ask for p below 0.05. Is it, whichever problems those were?
 #
@@ -253,15 +364,33 @@ for setting, ways_of in WAYS.items():
 
 # %% nbgrader={"grade": false, "grade_id": "told-apart", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def told_apart(n: int, right_a: int, right_b: int, both: int | None = None) -> list[float]:
-    """Lowest and highest p of a two-sided sign test on n shared problems, over what the totals leave open."""
+    """Lowest and highest p of a << 'two' if SIDE == 'either' else 'one' >>-sided sign test on n shared problems, over what the totals leave open."""
     ### BEGIN SOLUTION
     possible = range(max(0, right_a + right_b - n), min(right_a, right_b) + 1) if both is None else [both]
     found = []
     for shared in possible:
         only_a, only_b = right_a - shared, right_b - shared
         m = only_a + only_b
+    # variant: if SIDE == "either" and SPLIT_COUNTS == "whole"
         as_uneven = [k for k in range(m + 1) if abs(k - (m - k)) >= abs(only_a - only_b)]
         found.append(sum(math.comb(m, k) for k in as_uneven) / 2**m)
+    # variant: elif SIDE == "either"
+        more = [k for k in range(m + 1) if abs(k - (m - k)) > abs(only_a - only_b)]
+        same = {only_a, only_b}  # one split if it is even
+        found.append((sum(math.comb(m, k) for k in more) + sum(math.comb(m, k) for k in same) / 2) / 2**m)
+    # variant: else
+        # variant: if SIDE == "A"
+        alone = only_a
+        # variant: else
+        alone = only_b
+        # variant: endif
+        # variant: if SPLIT_COUNTS == "whole"
+        found.append(sum(math.comb(m, k) for k in range(alone, m + 1)) / 2**m)
+        # variant: else
+        more = sum(math.comb(m, k) for k in range(alone + 1, m + 1))
+        found.append((more + math.comb(m, alone) / 2) / 2**m)
+        # variant: endif
+    # variant: endif
     return [min(found), max(found)]
     ### END SOLUTION
 
@@ -269,6 +398,7 @@ def told_apart(n: int, right_a: int, right_b: int, both: int | None = None) -> l
 p = told_apart(8, 6, 3, 2)
 assert p is not None, "nothing came back: end your function with `return ...`"
 assert isinstance(p, list) and len(p) == 2 and close(p[0], p[1]), f"with `both` given: a list with the same number twice is wanted, got {p!r}"
+# variant: if SIDE == "either" and SPLIT_COUNTS == "whole"
 assert not close(p[0], 6 / 32), "both = 2, 0.1875: only one side; a split of 1 to 4 would be as uneven as 4 to 1"
 assert not close(p[0], 10 / 32), "both = 2, 0.3125: only splits as uneven as this one; more uneven ones count as well"
 assert not close(p[0], 5 / 32), "both = 2, 0.1563: the chance of exactly 4 to 1; AT LEAST as uneven, to either side, is wanted"
@@ -305,6 +435,57 @@ p = told_apart(20, 6, 3, 0)
 assert close(p[0], 0.5078125) and close(p[1], 0.5078125), f"both = 0 is known, and not the same as None: 0.5078 twice, got {p}"
 p = told_apart(10, 4, 4)
 assert close(p[0], 1) and close(p[1], 1), f"4 and 4 of 10: whatever they share, the split is even; expected [1, 1], got {p}"
+# variant: else
+# p where A alone solved 4 and B alone 1; then 3 and 0; then 5 and 2; then 6 and 3; then 2 and 2
+p41, p30, p52, p63, p22 = {
+    ("either", "half"): (7 / 32, 1 / 8, 37 / 128, 176 / 512, 13 / 16),
+    ("A", "whole"): (6 / 32, 1 / 8, 29 / 128, 130 / 512, 11 / 16),
+    ("A", "half"): (3.5 / 32, 1 / 16, 18.5 / 128, 88 / 512, 8 / 16),
+    ("B", "whole"): (31 / 32, 1, 120 / 128, 466 / 512, 11 / 16),
+    ("B", "half"): (28.5 / 32, 15 / 16, 109.5 / 128, 424 / 512, 8 / 16),
+}[SIDE, SPLIT_COUNTS]
+none = 1 if SPLIT_COUNTS == "whole" else 1 / 2  # with no tosses
+# variant: if SIDE == "either"
+assert not close(p[0], 0.375), "both = 2, 0.375: the split itself counts as a whole; in this version of the exercise it counts half"
+assert not close(p[0], 2 / 32), "both = 2, 0.0625: only splits that are more uneven; half of the split itself counts, too"
+assert not close(p[0], 3.5 / 32), "both = 2, 0.1094: only one side; a split of 1 to 4 would be as uneven as 4 to 1"
+# variant: else
+assert not close(p[0], 0.375), "both = 2, 0.375: that is to either side; in this version of the exercise only << SIDE >>'s side counts"
+# variant: endif
+# variant: if SIDE == "A"
+assert not (close(p[0], 31 / 32) or close(p[0], 28.5 / 32)), f"both = 2, {p[0]:.4f}: that is to B's side; A alone solved 4, and it is A's side that counts"
+# variant: elif SIDE == "B"
+assert not (close(p[0], 6 / 32) or close(p[0], 3.5 / 32)), f"both = 2, {p[0]:.4f}: that is to A's side; B alone solved 1, and it is B's side that counts"
+# variant: endif
+# variant: if SIDE != "either" and SPLIT_COUNTS == "half"
+assert not (close(p[0], 6 / 32) or close(p[0], 31 / 32)), f"both = 2, {p[0]:.4f}: the split itself counts half here, not as a whole"
+# variant: endif
+assert not close(p[0], p63), f"both = 2, {p63:.4f}: you used all 6 and 3; the two problems that both solved say nothing"
+assert close(p[0], p41), f"both = 2, A alone 4, B alone 1: expected {p41}, got {p[0]!r}"
+p = told_apart(6, 3, 3, 1)
+assert close(p[0], p22), f"2 to 2: expected {p22}, got {p[0]!r}"
+try:
+    p = told_apart(6, 3, 3, 3)
+except (ZeroDivisionError, ValueError, IndexError) as error:
+    raise AssertionError(f"both solved the same three, so m = 0; your function raised: {error}") from None
+assert close(p[0], none), f"both solved the same three, m = 0: p is {none}, got {p[0]!r}"
+p, (lowest, highest) = told_apart(8, 6, 3), (min(p41, p30, p52), max(p41, p30, p52))
+assert isinstance(p, list) and len(p) == 2, f"two numbers are wanted, [lowest, highest], got {p!r}"
+assert not (close(p[0], highest) and close(p[1], lowest)), "the two are the wrong way round: the lowest first"
+assert not (close(p[0], p41) and close(p[1], p41)), "the same number twice: you took one likely number for `both`; try all that are possible"
+assert not (close(p[0], p30) and close(p[1], p30)), "the same number twice: that is one possible table, the one with the most in common"
+assert not (close(p[0], min(p41, p30, p52, p63)) and close(p[1], max(p41, p30, p52, p63))), (
+    "one possible table too many, with none in common; but 6 + 3 are more than 8, so at least one was solved by both"
+)
+assert close(p[0], lowest) and close(p[1], highest), f"worked example: expected {[lowest, highest]}, got {p}"
+p = told_apart(20, 6, 3)
+lowest, highest = min(lowest, p63), max(highest, p63)
+assert close(p[0], lowest) and close(p[1], highest), (
+    f"20 problems, 6 and 3: with so many problems the two may have none in common; expected {[lowest, highest]}, got {p}"
+)
+p = told_apart(20, 6, 3, 0)
+assert close(p[0], p63) and close(p[1], p63), f"both = 0 is known, and not the same as None: {p63:.4f} twice, got {p}"
+# variant: endif
 
 # %% nbgrader={"grade": true, "grade_id": "told-apart-hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -336,7 +517,11 @@ for n, right_a, right_b, both in cases:
         alone, neither = (right_a - shared, right_b - shared), n - right_a - right_b + shared
         if min(*alone, neither) >= 0:
             m = sum(alone)
-            values.append(float(sum(c for k, c in enumerate(tosses(m)) if max(k, m - k) >= max(alone))))
+            seen = {"either": max(alone), "A": alone[0], "B": alone[1]}[SIDE]
+            counts = [max(k, m - k) if SIDE == "either" else k for k in range(m + 1)]  # of one side, or of the fuller one
+            share = 1 if SPLIT_COUNTS == "whole" else Fraction(1, 2)
+            chances = list(zip(counts, tosses(m), strict=True))
+            values.append(float(sum(c for k, c in chances if k > seen) + share * sum(c for k, c in chances if k == seen)))
     out = told_apart(n, right_a, right_b) if both is None else told_apart(n, right_a, right_b, both)
     what = f"{n} problems, {right_a} and {right_b} solved, both {both}"
     assert isinstance(out, (list, tuple)) and len(out) == 2, f"{what}: two numbers are wanted, got {out!r}"
@@ -346,8 +531,16 @@ for n, right_a, right_b, both in cases:
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "told-apart-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# <% if SIDE == "either" %>
 # The next cell earns nothing and answers the guess: it depends. If everything that the preview solved was solved by QwQ-32B as well, p is far below 0.05; if they solved problems as different as the totals allow, it is above. Who publishes only a total keeps that back. (The published percentages are means over many samples of
 # each problem, so "solved 24" is a simplification; and a list of problems that each run solved would show how far one run differs from the next, too.) The last lines show three points of difference on more and more problems: by totals alone even 500 problems are too few.
+# <% elif SIDE == "B" %>
+# The next cell earns nothing and answers the guess: it is, because your p asks only whether B is ahead, here QwQ-32B. Even if the two solved problems as different as the totals allow, p is below 0.05. Who may choose the side afterwards has the smaller p: a side has to be named before one looks. (The published percentages are means over many samples of
+# each problem, so "solved 24" is a simplification; and a list of problems that each run solved would show how far one run differs from the next, too.) In the other lines B is level or behind, and p is far from small; the last of them show A three points ahead on more and more problems.
+# <% else %>
+# The next cell earns nothing and answers the guess: it is not, because your p asks only whether A is ahead, here the preview, which solved fewer. A side has to be named before one looks; who chooses it afterwards has the smaller p. (The published percentages are means over many samples of
+# each problem, so "solved 24" is a simplification; and a list of problems that each run solved would show how far one run differs from the next, too.) The last lines show A three points ahead on more and more problems: by totals alone even 500 problems are too few.
+# <% endif %>
 
 # %% nbgrader={"grade": false, "grade_id": "told-apart-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 for what, n, solved_a, solved_b in PAIRS:
@@ -490,8 +683,13 @@ assert type(out) in (int, float) and out == 275, f"40,000 people, 2 answers an h
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "fewest-chips-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# <% if ANSWERS_PER_HOUR != 2 %>
+# The next cell earns nothing and answers the guess. "level" means that both need as many chips. Look at the last lines for the borders. Where R1 takes over, it may hand back and take over again, because a copy of R1 that has to be begun for the last few people is so large. Hidden sending brings its first lead to fewer people; with a spare it comes
+# at more of them or not in this table at all, because the copy that may fail is so large. (How many people they are depends on how much each asks for: << ANSWERS_PER_HOUR >> answer<< "" if ANSWERS_PER_HOUR == 1 else "s" >> an hour is an assumption. And people do not spread their questions evenly over a day: what a real service must hold is the peak.)
+# <% else %>
 # The next cell earns nothing and answers the guess. "level" means that both need as many chips. With the course's own numbers there is no single border: R1 takes over, hands back and takes over again, because a copy of R1
 # that has to be begun for the last few people is so large. Hidden sending brings the first lead of R1 down from 9,400 people to 5,500. With a spare it comes at several times as many people when sending is hidden, and not in this table at all in the open, because the copy that may fail is so large. (And people do not spread their questions evenly over a day: what a real service must hold is the peak.)
+# <% endif %>
 
 # %% nbgrader={"grade": false, "grade_id": "fewest-chips-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def who(people: int, setting: str, spare: bool = False) -> tuple[int, int, str]:
@@ -525,20 +723,21 @@ print("euros per person and month, 200 people:", ", ".join(bills))
 # | in | | out: dict | |
 # |---|---|---|---|
 # | `ratio` | a function | `"flips"` | dict: for each assumption that **alone** can bring the ratio to 1 within its range, all others as assumed: the value at which it does. To a millionth of the value, so do not round |
-# | `assumed` | dict: name → value, the ratio there is not 1 | `"nearest"` | the name in `"flips"` whose value is nearest to the assumed one, **as a factor**; `None` if there is none |
-# | `ranges` | dict: name → `(low, high)`, around the assumed value | `"corners"` | list: lowest and highest ratio, over all combinations of ends of the ranges |
+# | `assumed` | dict: name → value, the ratio there is not 1 | `"nearest"` | the name in `"flips"` whose value is nearest to the assumed one, **as a << DISTANCE >>**; `None` if there is none |
+# | `ranges` | dict: name → `(low, high)`, around the assumed value | `"corners"` | list: << "lowest and highest ratio," if CORNERS == "two" else "lowest ratio, ratio as assumed, highest ratio; lowest and highest" >> over all combinations of ends of the ranges |
 #
-# All values are above 0 in the cases that are graded. As a factor, from 10 to 8 and from 8 to 10 are equally far: 1.25. An assumption without a range stays as assumed, everywhere. No ratio at an end of a range is exactly 1. Leave `assumed` and `ranges` as they are.
+# All values are above 0 in the cases that are graded. << {"factor": "As a factor, from 10 to 8 and from 8 to 10 are equally far: 1.25.", "share of the value": "As a share of the value that is assumed, from 10 to 8 is 0.2, and from 10 to 13 is 0.3.", "share of the range": "As a share of the range, from 10 to 8 in a range of (6, 11) is 2 / 5 = 0.4: the distance over the width of the range."}[DISTANCE] >> An assumption without a range stays as assumed, everywhere. No ratio at an end of a range is exactly 1. Leave `assumed` and `ranges` as they are.
 #
 # Worked example: the ratio is `price**2 * tokens / (2 + wait)`. Assumed are `price = 3`, `tokens = 0.35`, `wait = 0.4`: 9 · 0.35 / 2.4 = 1.3125. Ranges: price (2, 4), tokens (0.2, 0.6), wait (0.1, 0.8).
 #
-# | | reaches 1 at | as a factor | |
+# <% set far = {"factor": ("1.146", "1.3125", "2.875"), "share of the value": ("0.127", "0.238", "1.875"), "share of the range": ("0.191", "0.208", "1.071")}[DISTANCE] %>
+# | | reaches 1 at | as a << DISTANCE >> | |
 # |---|---|---|---|
-# | price | √(2.4 / 0.35) = 2.6186 | 1.146 | the nearest |
-# | tokens | 2.4 / 9 = 0.26667 | 1.3125 | nearer as a difference, but not as a factor |
-# | wait | 9 · 0.35 - 2 = 1.15 | 2.875 | outside its range: does not flip |
+# | price | √(2.4 / 0.35) = 2.6186 | << far[0] >> | the nearest |
+# | tokens | 2.4 / 9 = 0.26667 | << far[1] >> | nearer as a difference, but not as a << DISTANCE >> |
+# | wait | 9 · 0.35 - 2 = 1.15 | << far[2] >> | outside its range: does not flip |
 #
-# The lowest corner is price 2, tokens 0.2, wait 0.8: 0.2857. The highest is 4, 0.6, 0.1: 4.5714.
+# The lowest corner is price 2, tokens 0.2, wait 0.8: 0.2857. The highest is 4, 0.6, 0.1: 4.5714.<< "" if CORNERS == "two" else " So `\"corners\"` is `[0.2857, 1.3125, 4.5714]`, not rounded." >>
 #
 # Before you write: five assumptions stand behind `cost_ratio`: price of a token, length of an answer, two accuracies, harm of a wrong answer. How many of them can turn its verdict round alone, each within its range, and is it more or fewer when sending is hidden, so that R1's tokens are cheaper?
 #
@@ -546,7 +745,7 @@ print("euros per person and month, 200 people:", ", ".join(bills))
 
 # %% nbgrader={"grade": false, "grade_id": "what-flips", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def what_flips(ratio, assumed: dict[str, float], ranges: dict[str, tuple[float, float]]) -> dict:
-    """Where each assumption alone brings the ratio to 1, which needs the smallest factor, and the ratio's extremes."""
+    """Where each assumption alone brings the ratio to 1, which << 'needs the smallest factor' if DISTANCE == 'factor' else 'of them is nearest' >>, and the ratio's extremes."""
     ### BEGIN SOLUTION
     flips = {}
     for name, (low, high) in ranges.items():
@@ -560,9 +759,20 @@ def what_flips(ratio, assumed: dict[str, float], ranges: dict[str, tuple[float, 
             else:
                 high = middle
         flips[name] = (low + high) / 2
+    # variant: if DISTANCE == "factor"
     nearest = min(flips, key=lambda name: abs(math.log(flips[name] / assumed[name])), default=None)
+    # variant: elif DISTANCE == "share of the value"
+    nearest = min(flips, key=lambda name: abs(flips[name] / assumed[name] - 1), default=None)
+    # variant: else
+    width = {name: high - low for name, (low, high) in ranges.items()}
+    nearest = min(flips, key=lambda name: abs(flips[name] - assumed[name]) / width[name], default=None)
+    # variant: endif
     corners = [ratio(**{**assumed, **dict(zip(ranges, ends, strict=True))}) for ends in product(*ranges.values())]
+    # variant: if CORNERS == "two"
     return {"flips": flips, "nearest": nearest, "corners": [min(corners), max(corners)]}
+    # variant: else
+    return {"flips": flips, "nearest": nearest, "corners": [min(corners), ratio(**assumed), max(corners)]}
+    # variant: endif
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "what-flips-visible", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -593,13 +803,27 @@ assert close(flips["price"], 2.618614683) or not close(flips["price"], 2.6186146
 )
 assert close(flips["price"], 2.618614683), f"worked example: price reaches 1 at 2.618615, got {flips['price']!r}"
 assert close(flips["tokens"], 0.266666667), f"worked example: tokens reach 1 at 0.2666666667, got {flips['tokens']!r}; do not round"
+# variant: if DISTANCE == "factor"
 assert turned["nearest"] != "tokens", (
     "nearest tokens: by difference, or by v / assumed alone; 0.35 to 0.2667 is a factor of 1.3125, 3 to 2.6186 one of 1.146"
 )
+# variant: else
+assert turned["nearest"] != "tokens", (
+    "nearest tokens: by the plain difference; tokens move by << {'share of the value': '0.238 of their value, price by 0.127', 'share of the range': '0.208 of their range, price by 0.191'}[DISTANCE] >>"
+)
+# variant: endif
 assert turned["nearest"] != "wait", "nearest wait: it does not flip within its range"
 assert turned["nearest"] == "price", f"worked example: the nearest is price, got {turned['nearest']!r}"
 corners = turned["corners"]
+# variant: if CORNERS == "two"
 assert isinstance(corners, (list, tuple)) and len(corners) == 2, f'"corners" is a list of two numbers, got {corners!r}'
+# variant: else
+assert isinstance(corners, (list, tuple)), f'"corners" is a list of three numbers, got {corners!r}'
+assert len(corners) != 2, "corners: lowest and highest; in this version of the exercise the ratio as assumed stands between them"
+assert len(corners) == 3, f'"corners" is a list of three numbers, got {corners!r}'
+assert close(corners[1], 1.3125), f"corners: the ratio as assumed, 1.3125, stands in the middle, got {corners[1]!r}"
+corners = corners[::2]  # lowest and highest
+# variant: endif
 assert not close(corners[0], 4 * 0.2 / 2.1), (
     "lowest corner 0.381: all at their low ends; the lowest ratio can need a high end, as for wait: try all combinations"
 )
@@ -623,8 +847,14 @@ assert not (close(flips["speed"], 2) or close(flips["speed"], 8)), (
 )
 assert close(flips["speed"], 3.75), f"3 / (speed x 0.8) is 1 at a speed of 3.75, got {flips['speed']!r}"
 assert close(flips["share"], 0.4), f"3 / (5 x (1 - share)) is 1 at a share of 0.4, got {flips['share']!r}"
+# variant: if DISTANCE == "factor"
 assert turned["nearest"] != "share", "nearest share: 0.2 to 0.4 is a factor of 2, and 5 to 3.75 one of 1.333: a fall counts as its inverse"
 assert turned["nearest"] == "speed", f"speed by a factor of 1.333, share by 2: the nearest is speed, got {turned['nearest']!r}"
+# variant: elif DISTANCE == "share of the value"
+assert turned["nearest"] == "speed", f"5 to 3.75 is 0.25 of the value, 0.2 to 0.4 all of it: the nearest is speed, got {turned['nearest']!r}"
+# variant: else
+assert turned["nearest"] == "speed", f"5 to 3.75 is 0.208 of its range, 0.2 to 0.4 is 0.5 of it: the nearest is speed, got {turned['nearest']!r}"
+# variant: endif
 turned = what_flips(toy_ratio, dict(toy), {"price": (2.8, 3.2), "tokens": (0.3, 0.4), "wait": (0.3, 0.5)})
 assert turned["flips"] == {}, f"narrow ranges: none reaches 1 alone, so flips is empty, got {turned['flips']!r}"
 assert turned["nearest"] is None, f"narrow ranges: nothing flips, so nearest is None, got {turned['nearest']!r}"
@@ -639,24 +869,35 @@ turned = what_flips(crossing_ratio, {"a": 1.2, "b": 2.0}, {"a": (0.5, 2.0), "b":
 assert not close(turned["corners"][0], 0.875), (
     "lowest corner 0.875: b lowers the ratio where a is above 1 and raises it where a is below; try all combinations of ends"
 )
-assert close(turned["corners"][0], 0.75) and close(turned["corners"][1], 1.5), f"corners 0.75 and 1.5 are wanted, got {turned['corners']}"
+assert close(turned["corners"][0], 0.75) and close(turned["corners"][-1], 1.5), f"corners 0.75 and 1.5 are wanted, got {turned['corners']}"
 
 
 def bent_ratio(a, b):
     return 10 * a / (9 * b - 10)
 
 
-turned = what_flips(bent_ratio, {"b": 10.0, "a": 10.0}, {"b": (6.0, 20.0), "a": (5.0, 20.0)})
-assert close(turned["flips"].get("a"), 8) and close(turned["flips"].get("b"), 110 / 9), (
-    f"a 8 and b 12.2222 are wanted (call ratio with NAMES), got {turned['flips']}"
-)
-assert turned["nearest"] == "b", "10 to 8 is a factor of 1.25, 10 to 12.22 one of 1.222: not the difference as a share of the assumed value"
-
-
 def tiny_ratio(harm):
     return 0.5 + 100 * harm
 
 
+turned = what_flips(bent_ratio, {"b": 10.0, "a": 10.0}, {"b": (6.0, 20.0), "a": (5.0, 20.0)})
+assert close(turned["flips"].get("a"), 8) and close(turned["flips"].get("b"), 110 / 9), (
+    f"a 8 and b 12.2222 are wanted (call ratio with NAMES), got {turned['flips']}"
+)
+# variant: if DISTANCE == "factor"
+assert turned["nearest"] == "b", "10 to 8 is a factor of 1.25, 10 to 12.22 one of 1.222: not the difference as a share of the assumed value"
+# variant: else
+assert turned["nearest"] != "b", (
+    "nearest b: as a factor, 1.222 against 1.25 of a; in this version of the exercise the nearest is meant as a << DISTANCE >>"
+)
+assert turned["nearest"] == "a", f"a moves from 10 to 8, b from 10 to 12.22: the nearest is a, got {turned['nearest']!r}"
+turned = what_flips(bent_ratio, {"b": 10.0, "a": 10.0}, {"b": (6.0, 20.0), "a": (7.0, 11.0)})
+# variant: if DISTANCE == "share of the range"
+assert turned["nearest"] == "b", "a range of a from 7 to 11: a moves by 2 / 4 of its range, b by 2.22 / 14, so the nearest is b"
+# variant: else
+assert turned["nearest"] == "a", "a range of a from 7 to 11: the share is of the assumed value, whatever the range is; the nearest is a"
+# variant: endif
+# variant: endif
 turned = what_flips(tiny_ratio, {"harm": 0.002}, {"harm": (0.0002, 0.1)})
 assert close(turned["flips"].get("harm"), 0.005), f"a millionth OF THE VALUE, small values too: harm 0.005, got {turned['flips']}"
 
@@ -728,17 +969,23 @@ for ratio, assumed, ranges, flips in cases:
     for name, value in flips.items():
         said = out["flips"][name]
         assert type(said) in (int, float) and isclose(said, value, rel_tol=2e-6), f"{what}: {name} flips at {value}, got {said!r}"
-    nearest = min(flips, key=lambda name: abs(log(flips[name] / assumed[name])), default=None)
+    away = {
+        "factor": {name: abs(log(value / assumed[name])) for name, value in flips.items()},
+        "share of the value": {name: abs(value - assumed[name]) / assumed[name] for name, value in flips.items()},
+        "share of the range": {name: abs(value - assumed[name]) / (max(ranges[name]) - min(ranges[name])) for name, value in flips.items()},
+    }[DISTANCE]
+    nearest = min(away, key=away.get, default=None)
     assert out.get("nearest") == nearest, f"{what}: the nearest is {nearest!r}, got {out.get('nearest')!r}"
     said = out.get("corners")
-    assert isinstance(said, (list, tuple)) and len(said) == 2, f"{what}: corners are two numbers, got {said!r}"
-    for found, number in zip(said, (min(ends), max(ends)), strict=True):
+    corners = [min(ends), max(ends)] if CORNERS == "two" else [min(ends), ratio(**assumed), max(ends)]
+    assert isinstance(said, (list, tuple)) and len(said) == len(corners), f"{what}: corners are {CORNERS} numbers, got {said!r}"
+    for found, number in zip(said, corners, strict=True):
         good = type(found) in (int, float) and isclose(found, number, rel_tol=1e-9)
-        assert good, f"{what}: corners should be {[min(ends), max(ends)]}, got {said}"
+        assert good, f"{what}: corners should be {corners}, got {said}"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "what-flips-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# The next cell earns nothing and answers the guess. With the course's own numbers and sending in the open all five can, and four of them by moving about 4 % or less (the two accuracies tie, and so do price and length: rounding decides which name is printed): that is no verdict at all. Hidden, only two can, the price of a token and the harm of a wrong answer, and they have far to go. Within these ranges it matters more how a service sends than which of the two is right a little more often.
+# The next cell earns nothing and answers the guess. With the course's own numbers and sending in the open all five can, and four of them by moving about 4 % or less<< " (the two accuracies tie, and so do price and length: rounding decides which name is printed)" if DISTANCE == "factor" else "" >>: that is no verdict at all. Hidden, only two can, the price of a token and the harm of a wrong answer, and they have far to go. Within these ranges it matters more how a service sends than which of the two is right a little more often.
 # (The corners are the same, because they do not depend on what is assumed. They take every assumption as if it could be anywhere while the others are anywhere; some combinations are less likely than others; lesson 09 draws them at random.)
 
 # %% nbgrader={"grade": false, "grade_id": "what-flips-learn", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -746,7 +993,11 @@ turned_round = {}
 for setting, price_ratio in PRICE_RATIOS.items():
     here = {**ASSUMED, "price_ratio": price_ratio}
     turned_round[setting] = found = what_flips(cost_ratio, dict(here), dict(RANGES))
+    # variant: if CORNERS == "two"
     low, high = found["corners"]
+    # variant: else
+    low, _, high = found["corners"]
+    # variant: endif
     print(f"sending {setting}: R1's right answers cost {cost_ratio(**here):.3f} times as much as QwQ-32B's, {low:.2f} to {high:.2f} at the corners")
     for name, (low, high) in RANGES.items():
         there = found["flips"].get(name)
@@ -755,7 +1006,11 @@ for setting, price_ratio in PRICE_RATIOS.items():
         else:
             factor = max(there / here[name], here[name] / there)
             print(f"  {name:13} {low} to {high}: 1 at {there:.4f}, assumed {here[name]}, a factor of {factor:.3f}")
+    # variant: if DISTANCE == "factor"
     print("  has to move least:", found["nearest"])
+    # variant: else
+    print("  has to move least, as a << DISTANCE >>:", found["nearest"])
+    # variant: endif
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "verdict-numbers-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # Your functions' numbers once more, without their sources, for the page that you are about to write. You may use any other number of lessons 00 to 09 and of their exercises as well; say which lesson it is from. (Lesson 09 has the sources of the accuracies and lengths; so has the cell with the numbers at the top.)
@@ -793,7 +1048,11 @@ try:
     units = {"wrong_eur": " euros"}
     for setting, price_ratio in PRICE_RATIOS.items():
         here, found = {**ASSUMED, "price_ratio": price_ratio}, turned_round[setting]
+        # variant: if CORNERS == "two"
         low, high = found["corners"]
+        # variant: else
+        low, _, high = found["corners"]
+        # variant: endif
         flips = ", ".join(f"{name} {value:.3f}{units.get(name, '')} (assumed {here[name]})" for name, value in found["flips"].items())
         print(
             f"exercise 4, sending {setting}: ratio {cost_ratio(**here):.2f}, corners {low:.2f} to {high:.2f}; "
@@ -827,6 +1086,10 @@ except Exception:
 # | **Clarity**: a verdict for this reader | 0: no verdict, or none that follows from the text | 2: a verdict, but for nobody in particular | 4: a verdict for the reader who was chosen, with steps that have to be guessed | 6: verdict and advice in plain words, first things first, and each step follows from the one before; 250 to 450 words |
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "verdict-question", "locked": false, "points": 40, "schema_version": 3, "solution": true, "task": false}
+# <% if ANSWERS_PER_HOUR != 2 or SIDE != "either" or SPLIT_COUNTS != "whole" %>
+# (A model page with the numbers of the course's public version: two answers an hour for each person, and p to either side. Your student's own numbers are printed above the question.)
+#
+# <% endif %>
 # For a firm of 200 people with eight data-centre cards (H800, 80 GB).
 #
 # Verdict: run QwQ-32B. In contest mathematics it has come level with R1, and it fits your cards. In your own work nobody has measured either.
@@ -848,6 +1111,6 @@ except Exception:
 # 10 points: numbers of your own. The cell above the question prints this set's; they change with a class's parameters. Three of them with units and assumptions, each used, earn all. From lessons: chips that hold a model, euros and joules per million tokens (06), standard errors (05, 09), parameters and bytes of cache (01, 03), a training bill (07). A number that cannot be found in the course counts as none.
 # 8 points: sources. AIME's 79.5 and 79.8 are each maker's own; the 256 problems were measured by NVIDIA, which made neither model, but had used both to make training data (lesson 09); DeepSeek's day of service, prices and R1's 12,000 tokens are its own; lesson 06's figures are an estimate; answers per hour and the harm of a wrong one are assumed. Who calls an estimate measured, or a maker's figure independent, gets 3 at most.
 # 10 points: how sure. A size belongs to it: p from exercise 2, a standard error, the corners or the nearest flip of exercise 4, hidden against open sending. "Would change" is something that can be had: results problem by problem, lengths on the reader's own questions, how many are asked, a measured price; with the value from which on it turns.
-# 6 points: the other side. At home: R1 by the token is open to everybody. For the firm: the same, or R1 in 4 bits, or eight chips of 141 GB, which hold it in 8 (lesson 06). For the service: R1 is the smaller fleet from some thousands of people on, the sooner if sending is hidden; QwQ-32B is, if a spare is wanted; one model may also be the better one in the service's own language or subject.
+# 6 points: the other side. At home: R1 by the token is open to everybody. For the firm: the same, or R1 in 4 bits, or eight chips of 141 GB, which hold it in 8 (lesson 06). For the service: R1 is the smaller fleet from some << "thousands" if ANSWERS_PER_HOUR > 1 else "ten to twenty thousand" >> << "of " if ANSWERS_PER_HOUR > 1 else "" >>people on, the sooner if sending is hidden; QwQ-32B is, if a spare is wanted; one model may also be the better one in the service's own language or subject.
 # 6 points: clarity. A reader who took no course must be able to act on it. Take 1 off for each 50 words beyond 450 or short of 250.
 # === END MARK SCHEME ===

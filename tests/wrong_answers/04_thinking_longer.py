@@ -260,6 +260,12 @@ def zero_wins(answers, weights):
     return weighted_vote(answers, weights) or {a: 1 / len(voters) for a in voters}
 
 
+@wrong("weighted-vote", says="and that is enough to win")
+def one_is_too_little(answers, weights):
+    total = sum(w for a, w in zip(answers, weights, strict=True) if a is not None)
+    return weighted_vote(answers, weights) if total > 1 else {}
+
+
 @wrong("weighted-vote", says="nobody votes in []: expected an empty dict, but your function raised")
 def the_maximum_of_nothing(answers, weights):
     totals = Counter()

@@ -965,6 +965,11 @@ def more_than_nothing(probes, truths, paid):
     return {name: unearned for name, unearned in _all_unearned(probes, truths, paid).items() if unearned > 0}
 
 
+@wrong("holes", says="is little, and a hole all the same")
+def lets_a_little_pass(probes, truths, paid):
+    return {name: unearned for name, unearned in _all_unearned(probes, truths, paid).items() if unearned > 0.02}
+
+
 # --------------------------------------------------------------------------------------------------------- first hack
 
 
@@ -1112,6 +1117,11 @@ def mean_of_the_variances(evaluations):
 @wrong("first-hack", says="a fall of 0 is not MORE than twice 0")
 def twice_the_error_is_enough(evaluations):
     return _hack(evaluations, noise=lambda v0, v: math.sqrt(v0 + v) - 1e-12)
+
+
+@wrong("first-hack", says="and that is enough")
+def only_a_clear_rise_of_the_pay(evaluations):
+    return _hack(evaluations, paid=lambda es, i: es[i]["paid"] > es[0]["paid"] + 0.03)
 
 
 # --------------------------------------------------------------------------------------------------------------- LoRA

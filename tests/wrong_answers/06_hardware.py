@@ -1,4 +1,4 @@
-"""Wrong answers to exercise set 06."""
+"""Wrong answers to exercise set 06, of the public version and of those that a class draws."""
 
 import copy
 import math
@@ -9,11 +9,16 @@ import torch
 from wrong_answers import wrong
 
 
-def _turning(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s, flop=2, read=None, rounding=math.ceil):
+def _round_up(m):
+    """The first whole number that is large enough in this version."""
+    return math.ceil(m) if TURNS == "as long" else math.floor(m) + 1
+
+
+def _turning(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s, flop=2, read=None, rounding=_round_up):
     moved = n_in + n_out if read is None else read
     gained = flop * n_in * n_out / flops_per_s - moved * value_bytes / bytes_per_s
     if gained <= 0:
-        return None
+        return NO_BATCH
     return rounding(n_in * n_out * weight_bytes / bytes_per_s / gained)
 
 
@@ -83,7 +88,7 @@ def strictly_longer(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_p
 @wrong("turning-batch", says="an int is wanted")
 def a_float(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s):
     m = turning_batch(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s)
-    return m if m is None else float(m)
+    return m if m == NO_BATCH else float(m)
 
 
 @wrong("turning-batch", says="round up")
@@ -99,7 +104,7 @@ def whole_bytes(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s
 @wrong("turning-batch", says="more rows make it worse")
 def always_some_batch(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s):
     gained = 2 * n_in * n_out / flops_per_s - (n_in + n_out) * value_bytes / bytes_per_s
-    return max(1, math.ceil(n_in * n_out * weight_bytes / bytes_per_s / gained))
+    return max(1, _round_up(n_in * n_out * weight_bytes / bytes_per_s / gained))
 
 
 @wrong("turning-batch", says="None came back")
@@ -110,13 +115,13 @@ def returns_nothing(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_p
 @wrong("turning-batch", says="you divide by the difference, 0")
 def divides_by_zero(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s):
     gained = 2 * n_in * n_out / flops_per_s - (n_in + n_out) * value_bytes / bytes_per_s
-    return None if gained < 0 else math.ceil(n_in * n_out * weight_bytes / bytes_per_s / gained)
+    return NO_BATCH if gained < 0 else _round_up(n_in * n_out * weight_bytes / bytes_per_s / gained)
 
 
 @wrong("turning-batch", hidden=True)
 def at_most_a_thousand_rows(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s):
     m = turning_batch(n_in, n_out, weight_bytes, value_bytes, flops_per_s, bytes_per_s)
-    return m if m is None or m <= 1000 else None
+    return m if m is None or m <= 1000 else NO_BATCH
 
 
 @wrong("turning-batch", hidden=True)
@@ -143,7 +148,7 @@ def _longest(layers, n, memory_gb, reserve_gb, weight_bytes, value_bytes, number
 def _numbers(layer, length, heads="K", factor=2, window=True, latent=1, rotary=1):
     if "R" in layer:
         return length * (latent * layer["R"] + rotary * layer["P"])
-    kept = min(length, layer["window"] or length) if window else length
+    kept = min(length, layer["window"] + FIRST_TOKENS) if window and layer["window"] else length
     return kept * factor * layer[heads] * layer["C"]
 
 
@@ -228,7 +233,7 @@ def a_float_length(layers, n, memory_gb, reserve_gb, weight_bytes, value_bytes):
 def _by_formula(layers, n, memory_gb, reserve_gb, weight_bytes, value_bytes):
     room = (memory_gb - reserve_gb) * 1e9 - weight_bytes
     growing = sum(_numbers(x, 1) for x in layers if x.get("window") is None)
-    fixed = sum(_numbers(x, x["window"]) for x in layers if x.get("window"))
+    fixed = sum(_numbers(x, x["window"] + FIRST_TOKENS) for x in layers if x.get("window"))
     left = room / n / value_bytes - fixed
     return left, growing
 
@@ -293,7 +298,7 @@ def cuts_off_the_room(layers, n, memory_gb, reserve_gb, weight_bytes, value_byte
 def _windows_fill_the_room(layers, n, memory_gb, reserve_gb, weight_bytes, value_bytes):
     if not all(layer.get("window") for layer in layers):
         return False
-    full = n * value_bytes * sum(_numbers(layer, layer["window"]) for layer in layers)
+    full = n * value_bytes * sum(_numbers(layer, layer["window"] + FIRST_TOKENS) for layer in layers)
     return full == round((memory_gb - reserve_gb) * 1e9) - weight_bytes
 
 
@@ -311,7 +316,7 @@ def doubles_without_end(layers, n, memory_gb, reserve_gb, weight_bytes, value_by
 def full_windows_are_a_limit(layers, n, memory_gb, reserve_gb, weight_bytes, value_bytes):
     case = layers, n, memory_gb, reserve_gb, weight_bytes, value_bytes
     if _windows_fill_the_room(*case):
-        return max(layer["window"] for layer in layers)
+        return FIRST_TOKENS + max(layer["window"] for layer in layers)
     return most_tokens_each(*case)
 
 
@@ -343,12 +348,16 @@ def _int8(x_ND, q_OD, step_O, **other):
     return int8_linear(x_ND, q_OD, step_O) | other
 
 
+def _code_type():
+    return torch.uint8 if LOWEST_CODE == 0 else torch.int8
+
+
 def _coded(x_ND, q_OD, step_O, step_N, zero_N):
     """The right answer for given steps and zero points."""
-    codes = ((x_ND / step_N[:, None]).round().int() + zero_N[:, None]).clamp(0, 255)
+    codes = ((x_ND / step_N[:, None]).round().int() + zero_N[:, None]).clamp(LOWEST_CODE, LOWEST_CODE + 255)
     sums = codes @ q_OD.int().T
     y = (sums - zero_N[:, None] * q_OD.int().sum(1)) * step_N[:, None] * step_O
-    return {"codes_ND": codes.to(torch.uint8), "step_N": step_N, "zero_N": zero_N, "sums_NO": sums, "y_NO": y}
+    return {"codes_ND": codes.to(_code_type()), "step_N": step_N, "zero_N": zero_N, "sums_NO": sums, "y_NO": y}
 
 
 @wrong("int8-product", says="a dict is wanted")
@@ -374,7 +383,7 @@ def outputs_first(x_ND, q_OD, step_O):
 @wrong("int8-product", says="one step for each of the 4 rows")
 def one_step_for_all_rows(x_ND, q_OD, step_O):
     step_1 = (x_ND.max().clamp(min=0) - x_ND.min().clamp(max=0))[None] / 255
-    zero_1 = (-x_ND.min().clamp(max=0) / step_1).round().int()
+    zero_1 = (-x_ND.min().clamp(max=0) / step_1).round().int() + LOWEST_CODE
     return _coded(x_ND, q_OD, step_O, step_1, zero_1)
 
 
@@ -396,7 +405,7 @@ def _range_of(x_ND, q_OD, step_O, low=None, high=None):
     high_N = x_ND.amax(1) if high is None else x_ND.amax(1).clamp(min=high)
     step_N = (high_N - low_N) / 255
     step_N[step_N == 0] = 1
-    return _coded(x_ND, q_OD, step_O, step_N, (-low_N / step_N).round().int())
+    return _coded(x_ND, q_OD, step_O, step_N, (-low_N / step_N).round().int() + LOWEST_CODE)
 
 
 @wrong("int8-product", says="low is 0")
@@ -433,14 +442,14 @@ def codes_as_int32(x_ND, q_OD, step_O):
 @wrong("int8-product", says="cut off instead of rounded")
 def cut_off(x_ND, q_OD, step_O):
     out = int8_linear(x_ND, q_OD, step_O)
-    codes = ((x_ND / out["step_N"][:, None] + 1e-3 * x_ND.sign()).int() + out["zero_N"][:, None]).clamp(0, 255)
-    return out | {"codes_ND": codes.to(torch.uint8)}
+    codes = (x_ND / out["step_N"][:, None] + 1e-3 * x_ND.sign()).int() + out["zero_N"][:, None]
+    return out | {"codes_ND": codes.clamp(LOWEST_CODE, LOWEST_CODE + 255).to(_code_type())}
 
 
 @wrong("int8-product", says="they wrapped around below 0")
 def codes_without_zero_point(x_ND, q_OD, step_O):
     out = int8_linear(x_ND, q_OD, step_O)
-    return out | {"codes_ND": (out["codes_ND"].int() - out["zero_N"][:, None]).to(torch.uint8)}
+    return out | {"codes_ND": (out["codes_ND"].int() - out["zero_N"][:, None]).to(_code_type())}
 
 
 @wrong("int8-product", says="sums are whole numbers, int32")
@@ -526,7 +535,7 @@ def sums_through_floats(x_ND, q_OD, step_O):
 @wrong("int8-product", says="keep codes between 0 and 255 before uint8")
 def codes_that_are_not_kept_in_range(x_ND, q_OD, step_O):
     out = int8_linear(x_ND, q_OD, step_O)
-    codes = ((x_ND / out["step_N"][:, None]).round().int() + out["zero_N"][:, None]).to(torch.uint8)
+    codes = ((x_ND / out["step_N"][:, None]).round().int() + out["zero_N"][:, None]).to(_code_type())
     sums = codes.int() @ q_OD.int().T
     y = (sums - _right(out, q_OD.int())) * out["step_N"][:, None] * step_O
     return out | {"codes_ND": codes, "sums_NO": sums, "y_NO": y}
@@ -580,8 +589,18 @@ def _pipeline(
             ends[group].append(end)
         if barrier:
             arrives = [max(arrives)] * n_groups
-    idle = [1 - n_groups * n_tokens * seconds / end for seconds in stages_s]
-    return {"seconds": end, "gap_s": ends[0][-1] - ends[0][-2], "idle": idle}, ends
+    busy = [n_groups * n_tokens * seconds / end for seconds in stages_s]
+    return _written(end, ends[0][-1] - ends[0][-2], busy), ends
+
+
+def _written(seconds, gap, busy):
+    """The dict that this version asks for."""
+    idle = [1 - share for share in busy]
+    return {"seconds": seconds, PACE: gap if PACE == "gap_s" else 1 / gap, SHARE: idle if SHARE == "idle" else busy}
+
+
+def _pace(gap):
+    return {PACE: gap if PACE == "gap_s" else 1 / gap}
 
 
 @wrong("writing-pipeline", says="a dict is wanted")
@@ -627,16 +646,14 @@ def one_group_after_the_other(stages_s, hop_s, n_groups, n_tokens):
                 at = end + hop_s
             if group == 0:
                 ends.append(end)
-    return {
-        "seconds": end, "gap_s": ends[-1] - ends[-2], "idle": [1 - n_groups * n_tokens * s / end for s in stages_s],
-    }  # fmt: skip
+    return _written(end, ends[-1] - ends[-2], [n_groups * n_tokens * s / end for s in stages_s])
 
 
 @wrong("writing-pipeline", says="while it is busy with the group before")
 def stages_are_never_busy(stages_s, hop_s, n_groups, n_tokens):
     end = n_tokens * sum(stages_s) + (n_tokens * len(stages_s) - 1) * hop_s
     gap = sum(stages_s) + len(stages_s) * hop_s
-    return {"seconds": end, "gap_s": gap, "idle": [1 - n_groups * n_tokens * s / end for s in stages_s]}
+    return _written(end, gap, [n_groups * n_tokens * s / end for s in stages_s])
 
 
 @wrong("writing-pipeline", says="one piece of work after the other")
@@ -653,19 +670,19 @@ def all_tokens_are_there_from_the_start(stages_s, hop_s, n_groups, n_tokens):
 def gap_between_groups(stages_s, hop_s, n_groups, n_tokens):
     out, ends = _pipeline(stages_s, hop_s, n_groups, n_tokens)
     ordered = sorted(end for group in ends for end in group)
-    return out | {"gap_s": ordered[-1] - ordered[-2]}
+    return out | _pace(ordered[-1] - ordered[-2])
 
 
 @wrong("writing-pipeline", says="all seconds divided by the tokens")
 def mean_gap(stages_s, hop_s, n_groups, n_tokens):
     out = write_through(stages_s, hop_s, n_groups, n_tokens)
-    return out | {"gap_s": out["seconds"] / n_tokens}
+    return out | _pace(out["seconds"] / n_tokens)
 
 
 @wrong("writing-pipeline", says="the share in which stage 1 works")
 def busy_shares(stages_s, hop_s, n_groups, n_tokens):
     out = write_through(stages_s, hop_s, n_groups, n_tokens)
-    return out | {"idle": [1 - share for share in out["idle"]]}
+    return out | {SHARE: [1 - share for share in out[SHARE]]}
 
 
 @wrong("writing-pipeline", says="also before a stage's first and after its last work")
@@ -674,33 +691,35 @@ def idle_between_first_and_last(stages_s, hop_s, n_groups, n_tokens):
     before, shares = 0.0, []
     for stage, seconds in enumerate(stages_s):
         after = sum(stages_s[stage + 1 :]) + hop_s * (len(stages_s) - 1 - stage)
-        shares.append(1 - n_groups * n_tokens * seconds / (out["seconds"] - before - after))
+        busy = n_groups * n_tokens * seconds / (out["seconds"] - before - after)
+        shares.append(1 - busy if SHARE == "idle" else busy)
         before += seconds + hop_s
-    return out | {"idle": shares}
+    return out | {SHARE: shares}
 
 
 @wrong("writing-pipeline", says="those are idle seconds")
 def idle_seconds(stages_s, hop_s, n_groups, n_tokens):
     out = write_through(stages_s, hop_s, n_groups, n_tokens)
-    return out | {"idle": [share * out["seconds"] for share in out["idle"]]}
+    return out | {SHARE: [share * out["seconds"] for share in out[SHARE]]}
 
 
 @wrong("writing-pipeline", says="for each token of EACH group")
 def idle_of_one_group(stages_s, hop_s, n_groups, n_tokens):
     out = write_through(stages_s, hop_s, n_groups, n_tokens)
-    return out | {"idle": [1 - n_tokens * seconds / out["seconds"] for seconds in stages_s]}
+    busy = [n_tokens * seconds / out["seconds"] for seconds in stages_s]
+    return out | {SHARE: [1 - share for share in busy] if SHARE == "idle" else busy}
 
 
 @wrong("writing-pipeline", says="the second stage is always busy")
 def gap_of_one_round_trip(stages_s, hop_s, n_groups, n_tokens):
     out = write_through(stages_s, hop_s, n_groups, n_tokens)
-    return out | {"gap_s": sum(stages_s) + hop_s * len(stages_s)}
+    return out | _pace(sum(stages_s) + hop_s * len(stages_s))
 
 
 @wrong("writing-pipeline", hidden=True)
 def the_first_stage_is_never_the_slowest(stages_s, hop_s, n_groups, n_tokens):
     out = write_through(stages_s, hop_s, n_groups, n_tokens)
-    return out | {"gap_s": max(sum(stages_s) + hop_s * len(stages_s), n_groups * max(stages_s[1:], default=0))}
+    return out | _pace(max(sum(stages_s) + hop_s * len(stages_s), n_groups * max(stages_s[1:], default=0)))
 
 
 @wrong("writing-pipeline", says="that way takes hop_s here too")
@@ -711,7 +730,8 @@ def one_stage_has_no_way_back(stages_s, hop_s, n_groups, n_tokens):
 @wrong("writing-pipeline", hidden=True)
 def whole_seconds(stages_s, hop_s, n_groups, n_tokens):
     out = write_through(stages_s, hop_s, n_groups, n_tokens)
-    return out | {"gap_s": round(out["gap_s"] * 4) / 4, "seconds": round(out["seconds"] * 4) / 4}
+    gap = out[PACE] if PACE == "gap_s" else 1 / out[PACE]
+    return out | _pace(round(gap * 4) / 4) | {"seconds": round(out["seconds"] * 4) / 4}
 
 
 # --- butterfly
@@ -860,9 +880,18 @@ def everything_at_once(n_ranks, length):
 # --- utilisation
 
 
+def _compared(run):
+    """With how many tokens each is compared on average."""
+    return (run["T"] + 1) / 2 if COMPARED == "before" else run["T"]
+
+
+def _span(run, hours):
+    return {SPAN: hours / {"hours": 1, "days": 24, "weeks": 168}[SPAN]}
+
+
 def _flops(run, **other):
     """Parts of one token's FLOP, some replaced."""
-    attention = run["L"] * run["H"] * 2 * (run["qk"] + run["v"]) * (run["T"] + 1) / 2
+    attention = run["L"] * run["H"] * 2 * (run["qk"] + run["v"]) * _compared(run)
     return {"weights": 2 * run["n_active"], "attention": attention} | other
 
 
@@ -871,7 +900,7 @@ def _used(run, needed, again):
     mfu = tflops / run["peak_tflops"]
     return {
         "gflop_per_token": needed / 1e9, "tflops": tflops, "mfu": mfu, "hfu": mfu * (1 + again / needed),
-        "days": run["gpu_hours"] / run["n_gpus"] / 24,
+        **_span(run, run["gpu_hours"] / run["n_gpus"]),
     }  # fmt: skip
 
 
@@ -924,7 +953,7 @@ def attention_forward_only(run):
 
 @wrong("utilisation", says="the weighted sum of the values is missing")
 def scores_only(run):
-    return _used_with(run, run["L"] * run["H"] * 2 * run["qk"] * (run["T"] + 1) / 2)
+    return _used_with(run, run["L"] * run["H"] * 2 * run["qk"] * _compared(run))
 
 
 @wrong("utilisation", says="330e9 FLOP are 330 GFLOP")
@@ -964,12 +993,12 @@ def always_recomputes(run):
 
 @wrong("utilisation", says="chips worked at the same time")
 def days_one_after_the_other(run):
-    return utilisation(run) | {"days": run["gpu_hours"] / 24}
+    return utilisation(run) | _span(run, run["gpu_hours"])
 
 
 @wrong("utilisation", says="a day has 24")
 def hours_for_days(run):
-    return utilisation(run) | {"days": run["gpu_hours"] / run["n_gpus"]}
+    return utilisation(run) | {SPAN: run["gpu_hours"] / run["n_gpus"]}
 
 
 @wrong("utilisation", says="recomputing changes HFU alone; the model needs no more")
@@ -1029,14 +1058,17 @@ def one_token_needs_no_attention(run):
 @wrong("utilisation", hidden=True)
 def rounds_the_days(run):
     out = utilisation(run)
-    return out | {"days": round(out["days"], 2) if out["days"] < 20 or out["days"] > 42 else out["days"]}
+    days = run["gpu_hours"] / run["n_gpus"] / 24
+    return out | {SPAN: round(out[SPAN], 2) if days < 20 or days > 42 else out[SPAN]}
 
 
 # --- bandwidth-bugs
 
 
-def _report(run, prompt_is_a_step=False, offset=None, copies=1, caches=None, looked_up=None, per_gb=1e9, middle=median):
+def _report(run, prompt_is_a_step=False, offset=None, copies=1, caches=None, looked_up=None, per_gb=None, middle=None):
     """The right report, with one bug."""
+    per_gb = per_gb or (1e9 if RATE == "gb_per_s" else 2**30)
+    middle = middle or (median if TYPICAL == "median" else mean)
     arrivals, warm_up = run["arrivals_s"], run["warm_up"]
     starts = [run["asked_s"], *arrivals[:-1]] if prompt_is_a_step else arrivals[:-1]
     ends = arrivals if prompt_is_a_step else arrivals[1:]
@@ -1048,7 +1080,7 @@ def _report(run, prompt_is_a_step=False, offset=None, copies=1, caches=None, loo
     n_bytes = [weights + users * (run["prompt"] + i) * run["cache_bytes"] for i in range(first, first + len(steps))]
     return {
         "first_s": arrivals[0] - run["asked_s"], "tokens_per_s": run["users"] / middle(steps), "step_bytes": n_bytes,
-        "gb_per_s": middle([n / s / per_gb for n, s in zip(n_bytes, steps, strict=True)]),
+        RATE: middle([n / s / per_gb for n, s in zip(n_bytes, steps, strict=True)]),
     }  # fmt: skip
 
 
@@ -1084,12 +1116,12 @@ def reads_the_embeddings(run):
 
 @wrong("bandwidth-bugs", says="which are GiB")
 def gib_per_s(run):
-    return _report(run, per_gb=2**30)
+    return _report(run, per_gb=2**30 if RATE == "gb_per_s" else 1e9)
 
 
 @wrong("bandwidth-bugs", says="the median is 2.5")
 def means(run):
-    return _report(run, middle=mean)
+    return _report(run, middle=mean if TYPICAL == "median" else median)
 
 
 @wrong("bandwidth-bugs", says="one token longer")
@@ -1123,7 +1155,8 @@ def asked_at_zero(run):
 def total_bytes_over_total_time(run):
     out = decode_report(run)
     steps = [b - a for a, b in zip(run["arrivals_s"], run["arrivals_s"][1:], strict=False)][run["warm_up"] :]
-    return out | ({} if run["warm_up"] else {"gb_per_s": sum(out["step_bytes"]) / sum(steps) / 1e9})
+    per_gb = 1e9 if RATE == "gb_per_s" else 2**30
+    return out | ({} if run["warm_up"] else {RATE: sum(out["step_bytes"]) / sum(steps) / per_gb})
 
 
 @wrong("bandwidth-bugs", hidden=True)

@@ -1,16 +1,16 @@
-"""Wrong answers to exercise set 07."""
+"""Wrong answers to exercise set 07, of the public version and of those that a class draws."""
 
 import math
 
 from wrong_answers import wrong
 
 
-def _tpp(lines, unit=None, sparse=0.5, chips=True, bits=True, factor=1.0, pick=max):
+def _tpp(lines, unit=None, sparse=None, chips=True, bits=True, factor=1.0, pick=max):
     of_unit = {"TOPS": 1, "TFLOPS": 1, "PFLOPS": 1000, "TMACS": 2} | (unit or {})
     rows = []
     for line in lines:
         tops = line["rate"] * of_unit[line["unit"]] * factor
-        tops *= sparse if line["sparse"] else 1
+        tops *= (sparse or 1 / SPARSE_TIMES) if line["sparse"] else 1
         tops /= line["chips"] if chips else 1
         rows.append((tops, line["bits"]))
     return pick([tops * (n if bits else 1) for tops, n in rows])
@@ -118,13 +118,14 @@ def _off(n, each, limit, exact=False):
     return n - keep
 
 
-def _cut(args, pick="share", tie="links", exact=False, both=False):
+def _cut(args, pick=None, tie=None, exact=False, both=False):
+    pick, tie = pick or SMALLER, tie or TIE
     n_links, each, n_units, tpp_each, link_limit, tpp_limit, word = args
     links, units = _off(n_links, each, link_limit, exact), _off(n_units, tpp_each, tpp_limit, exact)
     if word == "or" or both:
         return {"links": links, "units": units}
-    a, b = (links, units) if pick == "count" else (links / n_links, units / n_units)
-    if pick == "larger":
+    a, b = (links, units) if "number" in pick else (links / n_links, units / n_units)
+    if "larger" in pick:
         a, b = b, a
     take_links = a <= b if tie == "links" else a < b
     return {"links": links, "units": 0} if take_links else {"links": 0, "units": units}
@@ -159,7 +160,7 @@ def always_cuts_both(*args):
 
 @wrong("smallest-cut", says="but a larger share")
 def fewest_parts(*args):
-    return _cut(args, pick="count")
+    return _cut(args, pick="number")
 
 
 @wrong("smallest-cut", says="one limit that is reached is enough to be controlled")
@@ -169,7 +170,7 @@ def words_swapped(*args):
 
 @wrong("smallest-cut", says="but a larger share")
 def the_larger_share(*args):
-    return _cut(args, pick="larger")
+    return _cut(args, pick=f"larger {SMALLER}")
 
 
 @wrong("smallest-cut", says="the larger share was cut")
@@ -212,7 +213,9 @@ def one_unit_stays_on(*args):
     links, units = min(out["links"], n_links - 1), min(out["units"], n_units - 1)
     if word == "or":
         return {"links": links, "units": units}
-    return {"links": links, "units": 0} if links / n_links <= units / n_units else {"links": 0, "units": units}
+    a, b = (links / n_links, units / n_units) if SMALLER == "share" else (links, units)
+    take_links = a <= b if TIE == "links" else a < b
+    return {"links": links, "units": 0} if take_links else {"links": 0, "units": units}
 
 
 @wrong("smallest-cut", hidden=True)
@@ -221,7 +224,7 @@ def whole_gigabytes_only(*args):
 
 
 def _first(die_mm2, paragraphs, free_below=0, lower=max, upper=True, choose=min, scale=None, end_counts=False):
-    times = scale or (lambda density: density * die_mm2)
+    times = scale or (lambda density: density * die_mm2 * N_DIES)
     found = []
     for p in paragraphs:
         begin = float(max(lower(p["tpp"][0], times(p["density"][0])), free_below))
@@ -252,7 +255,7 @@ def tpp_bound_alone(die_mm2, paragraphs, free_below=0):
 @wrong("first-caught", says="0.5 is a density")
 def returns_the_density(die_mm2, paragraphs, free_below=0):
     out = first_caught(die_mm2, paragraphs, free_below)
-    return out and out | {"tpp": out["tpp"] / die_mm2}
+    return out and out | {"tpp": out["tpp"] / die_mm2 / N_DIES}
 
 
 @wrong("first-caught", says="there p begins, but q begins earlier")
@@ -270,7 +273,7 @@ def the_first_in_the_list(die_mm2, paragraphs, free_below=0):
 
 @wrong("first-caught", says="40: 1.5 was divided by 50")
 def divides_by_the_area(die_mm2, paragraphs, free_below=0):
-    return _first(die_mm2, paragraphs, free_below, scale=lambda density: density / die_mm2)
+    return _first(die_mm2, paragraphs, free_below, scale=lambda density: density / die_mm2 / N_DIES)
 
 
 @wrong("first-caught", says="the first whole number")
@@ -278,7 +281,7 @@ def tries_whole_numbers(die_mm2, paragraphs, free_below=0):
     for tpp in range(10_000):
         for p in paragraphs:
             (a, b), (c, d) = p["tpp"], p["density"]
-            if a <= tpp < b and c <= tpp / die_mm2 < d and tpp >= free_below:
+            if a <= tpp < b and c <= tpp / die_mm2 / N_DIES < d and tpp >= free_below:
                 return {"tpp": float(tpp), "paragraph": p["name"]}
     return None
 
@@ -532,6 +535,7 @@ def _bins(die_mm2, block_share, n_blocks, most_dead, places, block=None, rest=No
     rest_cm2 = cm2 * (1 - block_share) if rest is None else rest(cm2)
     shares = [0.0] * len(most_dead)
     for share, density in places:
+        density = density * HARMFUL
         p = 1 - math.exp(-density * block_cm2)
         p = 1 - p if swapped else p
         works = (share if weight else 1) * math.exp(-density * rest_cm2)
@@ -547,12 +551,22 @@ def _bins(die_mm2, block_share, n_blocks, most_dead, places, block=None, rest=No
                     chance = ways * p**j * (1 - p) ** alive
                 shares[i] += works * chance
             fewest = 0 if cumulative else most + 1
-    return [*shares, 1 - (shares[-1] if cumulative else sum(shares))]
+    return _with_lost(shares, 1 - (shares[-1] if cumulative else sum(shares)))
+
+
+def _with_lost(bins, lost):
+    """Where the version wants the share of lost dies."""
+    return [*bins, lost] if LOST == "end" else [lost, *bins]
+
+
+def _parted(out):
+    """The shares of the bins, and the share that is lost."""
+    return (out[:-1], out[-1]) if LOST == "end" else (out[1:], out[0])
 
 
 @wrong("dead-blocks", says="the share that is lost stands at the end")
 def forgets_the_lost(*args):
-    return _bins(*args)[:-1]
+    return _parted(_bins(*args))[0]
 
 
 @wrong("dead-blocks", says="the rest of the die was left out")
@@ -612,17 +626,20 @@ def counts_defects(*args):
 
 @wrong("dead-blocks", says="dies whose rest has a defect are lost, too")
 def lost_by_their_blocks_alone(*args):
-    out = _bins(*args)
-    blocks_only = _bins(*args, rest=lambda cm2: 0)
-    rest_works = sum(share * math.exp(-d * args[0] / 100 * (1 - args[1])) for share, d in args[4])
-    return [*out[:-1], rest_works * blocks_only[-1]]
+    bins, _ = _parted(_bins(*args))
+    _, lost = _parted(_bins(*args, rest=lambda cm2: 0))
+    rest_works = sum(share * math.exp(-HARMFUL * d * args[0] / 100 * (1 - args[1])) for share, d in args[4])
+    return _with_lost(bins, rest_works * lost)
 
 
 @wrong("dead-blocks", says="the first takes 0 and 1 dead blocks")
 def exactly_as_many_dead(*args):
     *front, most_dead, places = args
-    bins = [_bins(*front, [most - 1, most], places)[1] if most else _bins(*front, [0], places)[0] for most in most_dead]
-    return [*bins, 1 - sum(bins)]
+    bins = [
+        _parted(_bins(*front, [most - 1, most] if most else [0], places))[0][-1]
+        for most in most_dead
+    ]  # fmt: skip
+    return _with_lost(bins, 1 - sum(bins))
 
 
 @wrong("dead-blocks", says="only the first is used")
@@ -657,17 +674,17 @@ def two_places_at_most(*args):
 
 @wrong("dead-blocks", hidden=True)
 def two_bins_at_most(*args):
-    out = bin_shares(*args)
-    return out if len(out) <= 3 else [out[0], sum(out[1:-1]), out[-1]]
+    bins, lost = _parted(bin_shares(*args))
+    return _with_lost(bins if len(bins) <= 2 else [bins[0], sum(bins[1:])], lost)
 
 
 def _bill(job, x_of="piece", link=True, test="in", power=None, joins=None, join="in", wafers=math.ceil, made=True,
           paid=True, twice=False):  # fmt: skip
-    n = job["n"]
+    n, per_wafer = job["n"], job["per_wafer"] - TEST_PLACES
     piece_mm2 = job["logic_mm2"] / n + (job["link_mm2"] if n > 1 or not link else 0)
     mm2 = {"piece": piece_mm2, "logic": job["logic_mm2"], "no link": job["logic_mm2"] / n}[x_of]
     piece_yield = (1 + mm2 / 100 * job["defects_per_cm2"] / job["alpha"]) ** -job["alpha"]
-    usd, test_usd = job["wafer_usd"] / job["per_wafer"], job["test_usd"]
+    usd, test_usd = job["wafer_usd"] / per_wafer, job["test_usd"]
     chip_yield = job["join_yield"] ** (n if joins is None else joins)
     if job["tested"]:
         usd = (usd + test_usd) / piece_yield if test == "in" else usd / piece_yield + test_usd
@@ -679,7 +696,7 @@ def _bill(job, x_of="piece", link=True, test="in", power=None, joins=None, join=
     each = (n * usd + job["join_usd"]) / chip_yield if join == "in" else n * usd / chip_yield + job["join_usd"]
     return {
         "piece_mm2": piece_mm2, "piece_yield": piece_yield, "chip_yield": chip_yield, "usd": each,
-        "wafers": wafers(pieces / job["per_wafer"]),
+        "wafers": wafers(pieces / per_wafer),
     }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from racecourse.grading import variants
 from racecourse.grading.integrity import grade_id_of, is_answer, is_test, is_written, python_of
 from racecourse.learn.notebooks import course_root, read, release_path, target_of
 
@@ -81,9 +82,14 @@ class Outcome:
 class Assignment:
     """An exercise set that is run in this process: its solution's cells in one namespace."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, values: dict[str, Any] | None = None) -> None:
+        """The public version, or the one with these values of the set's parameters."""
         self.name = name
-        self.solution, self.release = read(target_of(name, ROOT)), read(release_path(name, ROOT))
+        if values is None:
+            self.solution, self.release = read(target_of(name, ROOT)), read(release_path(name, ROOT))
+        else:
+            self.solution = variants.solution(name, ROOT, values)
+            self.release = variants.release(self.solution, ROOT)
         self.exercises = exercises_of(self.solution)
         self._namespace: dict[str, Any] | None = None
 

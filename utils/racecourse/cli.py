@@ -6,18 +6,19 @@ environment, which must work before this package is installed (utils/bootstrap.p
 
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-F = TypeVar("F", bound=Callable)
+from racecourse.grading.classes.commands import class_app
+from racecourse.plain_errors import plain_errors
+
 MODEL = "smollm2-135m-instruct"
 FIRST_SETS = ("00_start_here", "01_transformers")  # `lab` puts copies of these into work/
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(class_app, name="class")
 Name = Annotated[str, typer.Argument(help="a set, such as 01_transformers")]
 
 
@@ -27,22 +28,6 @@ def about() -> None:
     from racecourse.learn.notebooks import without_slow_imports
 
     without_slow_imports()
-
-
-def plain_errors(command: F) -> F:
-    """Show what the course raises for its user as a sentence and exit 1; any other error keeps its traceback."""
-
-    @wraps(command)
-    def run(*args, **kwargs):
-        try:
-            return command(*args, **kwargs)
-        except typer.Exit:  # a RuntimeError, too
-            raise
-        except (ValueError, OSError, RuntimeError) as error:
-            typer.echo(f"racecourse: {error}", err=True)
-            raise typer.Exit(1) from error
-
-    return run  # type: ignore[return-value]
 
 
 @app.command()
@@ -84,11 +69,16 @@ def grade(
     seconds: Annotated[int, typer.Option(help="the most that one cell or one check may take")] = 60,
     isolation: Annotated[str, typer.Option(help="sandbox; none: students' code can do what you can")] = "sandbox",
     drop: Annotated[list[str] | None, typer.Option(help="a cell that is gone: its marks by hand may go")] = None,
+    of_class: Annotated[Path | None, typer.Option("--class", help="its directory; else the one you are in")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="a Dask cluster that grades: tcp://host:8786")] = None,
 ) -> None:
-    """Grade a class: classroom/submitted, or the folder or zip that you name. Goes on where it was stopped."""
+    """Grade a class: what lies in submitted/, or the folder or zip that you name. Goes on where it was stopped."""
     from racecourse.grading.autograde import grade_and_show
 
-    grade_and_show(name, source, workers=workers, seconds=seconds, isolation=isolation, drop=drop or [])
+    grade_and_show(
+        name, source, workers=workers, seconds=seconds, isolation=isolation, drop=drop or [], of_class=of_class,
+        scheduler=scheduler,
+    )  # fmt: skip
 
 
 @app.command()

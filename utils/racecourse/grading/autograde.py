@@ -7,7 +7,7 @@ was, and the gradebook never holds a score that no record explains. A record cou
 the grader and the class's secret are what they were.
 
 The engine is any `concurrent.futures.Executor` whose workers see the course's folder; loky's by default.
-Left out: manual grading (nbgrader's formgrader), due dates and late penalties.
+Left out: manual grading (nbgrader's formgrader).
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from racecourse.grading import variants
+from racecourse.grading.classes.rosters import Student
 from racecourse.grading.intake import Submission, find_submissions
 from racecourse.grading.integrity import is_answer
 from racecourse.grading.records import Flag, Report, from_json, to_json
@@ -48,7 +50,16 @@ class Options:
     root: Path
     isolation: str = "sandbox"
     seconds: int = 60  # for one cell, and for one check
-    secret: bytes = b""
+    secret: bytes = field(default=b"", repr=False)  # logs show arguments
+    values: str = ""  # JSON: the version of the set that this student has drawn; "" for the public one
+
+    def of(self, drawn: variants.Values | None) -> Options:
+        """The same for one student."""
+        return dataclasses.replace(self, values=json.dumps(drawn, sort_keys=True)) if drawn else self
+
+    def as_in(self, record: Mapping[str, Any]) -> Options:
+        """The same with the settings under which a record was made."""
+        return dataclasses.replace(self, isolation=record["isolation"], seconds=record["seconds"])
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ def grade_one(name: str, student: str, data: bytes, options: Options) -> Graded:
     from racecourse.grading.reports import feedback, neutralised
 
     begun = time.monotonic()
-    graded = _set(name, options.root)
+    graded = _set(name, options.root, options.values)
     try:
         submission, remarks = parse(data)
         require_set(submission, name, _releases(options.root))
@@ -130,10 +141,10 @@ def _place(isolation: str, preload: tuple[str, ...]) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _set(name: str, root: Path) -> Any:
+def _set(name: str, root: Path, values: str = "") -> Any:
     from racecourse.grading.checker import GradedSet
 
-    return GradedSet.load(name, root)
+    return GradedSet.load(name, root, variants.plain(json.loads(values or "{}")))
 
 
 @functools.lru_cache(maxsize=1)
@@ -171,12 +182,16 @@ def not_graded(report: Report, *, is_final: bool = True) -> Graded:
 class Classroom:
     """The private folder of a class, in nbgrader's layout and with the records beside it."""
 
-    root: Path
+    root: Path  # of the course
     name: str  # of the set
+    of_class: Path | None = None  # its directory (`classes`); the course's own classroom/ if there is none
+    url: str = ""  # of the gradebook; a file in the folder if it is left out
+    roster: tuple[Student, ...] = ()
+    due: datetime | None = None
 
     @property
     def folder(self) -> Path:
-        return self.root / "classroom"
+        return self.of_class or self.root / "classroom"
 
     @property
     def submitted(self) -> Path:
@@ -188,7 +203,7 @@ class Classroom:
 
     @property
     def db_url(self) -> str:
-        return f"sqlite:///{self.folder / 'gradebook.db'}"
+        return self.url or f"sqlite:///{self.folder / 'gradebook.db'}"
 
     def autograded(self, student: str) -> Path:
         return self.folder / "autograded" / student / self.name / f"{self.name}.ipynb"
@@ -197,16 +212,25 @@ class Classroom:
         return self.folder / "feedback" / student / self.name / f"{self.name}.html"
 
     def handed_in(self, submission: Submission, is_here: bool) -> datetime | None:
-        """When it was handed in, as nbgrader keeps it beside the file; what came from elsewhere is put there first."""
+        """When it was handed in, as nbgrader keeps it beside the file; what came from elsewhere is put there first.
+
+        The same file again keeps its moment. A platform's zip has the moment of the download: nobody is late by it.
+        """
         from nbgrader.utils import parse_utc
 
-        folder = self.submitted / submission.student / self.name
-        stamp = folder / "timestamp.txt"
-        if not is_here:
-            write_at_once(folder / f"{self.name}.ipynb", submission.data)
+        path = self.submitted / submission.student / self.name / f"{self.name}.ipynb"
+        stamp = path.with_name("timestamp.txt")
+        when = submission.submitted_at
+        if not is_here and not (path.is_file() and path.read_bytes() == submission.data):
+            before = parse_utc(stamp.read_text().strip()) if stamp.exists() else None
+            if when and self.due and submission.platform:
+                when = min(when, self.due.astimezone(UTC))
+            if when and before and when.replace(tzinfo=None) == before:
+                when -= timedelta(microseconds=1)  # nbgrader tells another file by another moment
+            write_at_once(path, submission.data)
             stamp.unlink(missing_ok=True)
-        if not stamp.exists() and submission.submitted_at is not None:
-            write_at_once(stamp, f"{submission.submitted_at:%Y-%m-%d %H:%M:%S.%f %Z}")
+        if not stamp.exists() and when is not None:
+            write_at_once(stamp, f"{when:%Y-%m-%d %H:%M:%S.%f %Z}")
         return parse_utc(stamp.read_text().strip()) if stamp.exists() else None
 
     def secret(self) -> bytes:
@@ -215,6 +239,31 @@ class Classroom:
         if not path.exists():
             write_at_once(path, secrets.token_hex(32), mode=0o600)
         return path.read_text().strip().encode()
+
+    @property
+    def draws_file(self) -> Path:
+        return self.folder / f"variants/{self.name}.json"
+
+    def draws(self) -> dict[str, variants.Values]:
+        """Who has drawn what; nobody has in a class without variants."""
+        if not self.draws_file.exists():
+            return {}
+        drawn = json.loads(self.draws_file.read_text(encoding="utf-8"))
+        return {student: variants.plain(values) for student, values in drawn.items()}
+
+    def draw_for(self, students: Iterable[str]) -> dict[str, variants.Values]:
+        """Everybody's draws; those of `students` who had none get one now, and keep it. None if nothing can vary."""
+        source = self.root / f"sources/exercises/{self.name}.py"
+        if not (parameters := variants.parameters_of(source)):
+            return {}
+        drawn = self.draws()
+        for student in sorted(set(students) - set(drawn)):
+            drawn[student] = variants.draw(parameters, self.secret(), self.name, student, taken=drawn.values())
+        self.write_draws(drawn)
+        return drawn
+
+    def write_draws(self, drawn: Mapping[str, variants.Values]) -> None:
+        write_at_once(self.draws_file, json.dumps(drawn, ensure_ascii=False, indent=1), mode=0o600)
 
     def write_similarity(self, students: list[str]) -> dict[str, list[str]]:
         """The page that shows answers which are built alike; by student, whose theirs are like."""
@@ -239,14 +288,15 @@ class Classroom:
                 return from_json(json.dumps(raw["report"]))
         return None
 
-    def write(self, submission: Submission, key: str, graded: Graded) -> Report:
+    def write(self, submission: Submission, key: str, graded: Graded, options: Options) -> Report:
         """All files of one student; the record comes last, and says that the others are there."""
         if graded.notebook:
             write_at_once(self.autograded(submission.student), graded.notebook)
         else:
             self.autograded(submission.student).unlink(missing_ok=True)  # of an earlier submission
         write_at_once(self.feedback(submission.student), graded.feedback)
-        said = {"key": key if graded.is_final else "", "report": json.loads(graded.report)}
+        said = {"key": key if graded.is_final else "", "isolation": options.isolation, "seconds": options.seconds,
+                "report": json.loads(graded.report)}  # fmt: skip
         write_at_once(self.records / f"{submission.student}.json", json.dumps(said, ensure_ascii=False, indent=1))
         return from_json(graded.report)
 
@@ -281,26 +331,29 @@ Listener = Callable[[Report, int, int], None]  # a report, how many there are no
 def grade(
     name: str, source: Path | None = None, *, root: Path | None = None, isolation: str = "sandbox", seconds: int = 60,
     workers: int | None = None, executor: Executor | None = None, on_report: Listener | None = None,
-    drop: Collection[str] = (),
+    drop: Collection[str] = (), classroom: Classroom | None = None,
 ) -> Batch:  # fmt: skip
     """Grade every submission of the set `name` below `source` and bring the gradebook up to date.
 
     `executor` is the engine: loky with `workers` processes, if it is left out. `drop` names cells that are no longer in
-    the set, and whose marks given by hand may go.
+    the set, and whose marks given by hand may go. `classroom` is where it all lies: in the course, if it is left out.
 
     Raises:
         ValueError: no such set.
         FileNotFoundError: there is nothing at `source`.
         RuntimeError: nothing can be graded here: no walls, or the published solution does not pass.
     """
-    root = course_root(root)
-    classroom = Classroom(root, name)
+    root = classroom.root if classroom else course_root(root)
+    classroom = classroom or Classroom(root, name)
     is_here = source is None or source.resolve() == classroom.submitted.resolve()
     classroom.submitted.mkdir(parents=True, exist_ok=True)
-    submissions, skipped = find_submissions(source or classroom.submitted, name, root=root)
+    known = None if is_here else classroom.roster or None  # here the folder's name is the student's id
+    submissions, skipped = find_submissions(source or classroom.submitted, name, known, root=root)
     options = Options(root, isolation, seconds, classroom.secret())
+    drawn = classroom.draws()
+    each = {one.student: options.of(drawn.get(one.student)) for one in submissions}
     batch = Batch(name, skipped=skipped)
-    keys = {one.student: key_of(name, one.data, options) for one in submissions}
+    keys = {one.student: key_of(name, one.data, each[one.student]) for one in submissions}
     recorded = {one.student: classroom.record(one.student, keys[one.student]) for one in submissions}
     todo = [one for one in submissions if recorded[one.student] is None]
     batch.n_new = len(todo)
@@ -308,9 +361,11 @@ def grade(
         if todo:  # workers need seconds to begin, and there is enough to do meanwhile
             pool = stack.enter_context(engine(executor, workers, len(todo)))
             solved = pool.submit(grade_one, name, "solution", solution_as_submission(name, root), options)
-            coming = results(name, todo, pool, options)
-        marks = stack.enter_context(open_marks(classroom.db_url))  # an error if another grading of this class runs
-        marks.prepare(name, read(target_of(name, root)), read(release_path(name, root)), drop=drop)
+            coming = results(name, todo, pool, each)
+        marks = stack.enter_context(open_marks(classroom))  # an error if another grading of this class runs
+        solution, released = read(target_of(name, root)), read(release_path(name, root))
+        marks.prepare(name, solution, released, drop=drop, due=classroom.due)
+        marks.enrol(classroom.roster)
 
         def note(submission: Submission, report: Report) -> None:
             batch.reports.append(report)
@@ -326,17 +381,20 @@ def grade(
             usual = set(passed(solved.result()).called)
             for submission, graded in coming:
                 graded = with_package_flags(graded, usual)
-                note(submission, classroom.write(submission, keys[submission.student], graded))
+                graded = with_version_flags(graded, submission, drawn)
+                graded = with_late_flag(graded, submission)
+                note(submission, classroom.write(submission, keys[submission.student], graded, options))
     batch.reports.sort(key=lambda report: report.student)
     batch.alike = classroom.write_similarity([report.student for report in batch.reports])
     return batch
 
 
-def open_marks(db_url: str) -> Any:
+def open_marks(classroom: Classroom) -> Any:
     """The class's gradebook, and nobody else's while it is open. Importing nbgrader takes a while."""
+    from racecourse.grading.classes.late import late_plugin
     from racecourse.grading.gradebook import Marks
 
-    return Marks(db_url)
+    return Marks(classroom.db_url, late=late_plugin(classroom.of_class) if classroom.of_class else None)
 
 
 def with_package_flags(graded: Graded, usual: set[str]) -> Graded:
@@ -349,6 +407,50 @@ def with_package_flags(graded: Graded, usual: set[str]) -> Graded:
     return dataclasses.replace(graded, report=to_json(report))
 
 
+def with_late_flag(graded: Graded, submission: Submission) -> Graded:
+    """A flag where the platform says that it is late, which costs nothing before somebody says how late."""
+    if not submission.is_late:
+        return graded
+    report = from_json(graded.report)
+    where = f"submitted/{submission.student}/{report.name}/timestamp.txt"
+    said = (
+        f"the platform calls it late, and its zip does not say when it came: write the time into {where} and grade "
+        "again, or let the platform take the penalty"
+    )
+    report.flags.append(Flag("late", said))
+    return dataclasses.replace(graded, report=to_json(report))
+
+
+def with_version_flags(graded: Graded, submission: Submission, drawn: Mapping[str, variants.Values]) -> Graded:
+    """A flag for a notebook that is another version of the set than its student has drawn."""
+    if not drawn:
+        return graded
+    mine = drawn.get(submission.student)
+    if mine is None:
+        said = (
+            "no version of this set was drawn for this student, so the public one was taken: put them on the roster, "
+            "hand the set out again (`racecourse class release`), and grade again"
+        )
+    elif (handed_in := version_of(submission.data)) == mine:
+        return graded
+    else:
+        whose = [student for student, values in drawn.items() if values == handed_in]
+        whose_it_is = f"the one of {', '.join(whose)}" if whose else "the public one" if not handed_in else "nobody's"
+        said = f"the notebook is another version of the set than this student's: {whose_it_is}"
+    report = from_json(graded.report)
+    report.flags.append(Flag("version", said))
+    return dataclasses.replace(graded, report=to_json(report))
+
+
+def version_of(data: bytes) -> variants.Values:
+    """What a submission says about its version. It can be read only if the rest could."""
+    from racecourse.grading.intake import Refused, parse
+
+    with contextlib.suppress(Refused):
+        return variants.values_of(parse(data)[0])
+    return {}
+
+
 def read_if(path: Path) -> Any:
     return read(path) if path.exists() else None
 
@@ -359,15 +461,18 @@ def key_of(name: str, data: bytes, options: Options) -> str:
         data, target_of(name, options.root).read_bytes(), release_path(name, options.root).read_bytes(),
         options.secret, options.isolation.encode(), str(options.seconds).encode(), _grader_version().encode(),
     ]  # fmt: skip
+    if options.values:  # what makes the student's version: a branch of the source may not be in the public one
+        parts += [options.values.encode(), (options.root / f"sources/exercises/{name}.py").read_bytes()]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
 @functools.cache
 def _grader_version() -> str:
-    """A digest of the code that grades, and of the versions that tests depend on."""
+    """A digest of the code that grades, and of the versions that tests depend on; running a class is not in it."""
     versions = [sys.version, *(importlib.metadata.version(name) for name in ("torch", "transformers", "ipykernel"))]
     digest = hashlib.sha256("\n".join(versions).encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    here = Path(__file__).parent
+    for path in sorted(set(here.rglob("*.py")) - set(here.glob("classes/*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -402,6 +507,10 @@ def solution_as_submission(name: str, root: Path) -> bytes:
 # ----------------------------------------------------------------------------------------------------------- the engine
 
 
+class EngineError(RuntimeError):
+    """The machines that should grade cannot: this says nothing about any submission, and ends the run."""
+
+
 @contextlib.contextmanager
 def engine(executor: Executor | None, workers: int | None, n_tasks: int) -> Iterator[Executor]:
     """The given executor, or worker processes that end with this one, however it ends."""
@@ -411,11 +520,20 @@ def engine(executor: Executor | None, workers: int | None, n_tasks: int) -> Iter
     import loky
 
     n_workers = max(1, min(workers or loky.cpu_count() + 1, n_tasks))  # one more, because each waits at times
-    pool = loky.ProcessPoolExecutor(max_workers=n_workers, initializer=_begin_worker, initargs=(os.getpid(),))
+    pool = grader_pool(n_workers)
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, kill_workers=sys.exc_info()[0] is not None)
+
+
+def grader_pool(n_workers: int, idle_seconds: int | None = None) -> Any:
+    """Processes for `grade_one`, which end with this one; after so many seconds without work, too, and begin anew."""
+    import loky
+
+    return loky.ProcessPoolExecutor(
+        max_workers=n_workers, timeout=idle_seconds, initializer=_begin_worker, initargs=(os.getpid(),)
+    )
 
 
 def _begin_worker(parent: int) -> None:
@@ -433,20 +551,22 @@ def _begin_worker(parent: int) -> None:
 
 
 def results(
-    name: str, submissions: Iterable[Submission], pool: Executor, options: Options
+    name: str, submissions: Iterable[Submission], pool: Executor, options: Mapping[str, Options]
 ) -> Iterator[tuple[Submission, Graded]]:
     """Have all submissions graded; each with its result, as they come. One that makes the grader fail stops no other.
+
+    `options` are by student.
 
     A worker that dies takes the pool with it. What was left is then graded by workers that grade one each.
     """
     futures: dict[Future, Submission] = {
-        pool.submit(grade_one, name, one.student, one.data, options): one for one in submissions
+        pool.submit(grade_one, name, one.student, one.data, options[one.student]): one for one in submissions
     }
     return _as_they_come(name, futures, options)
 
 
 def _as_they_come(
-    name: str, futures: dict[Future, Submission], options: Options
+    name: str, futures: dict[Future, Submission], options: Mapping[str, Options]
 ) -> Iterator[tuple[Submission, Graded]]:
     left: list[Submission] = []
     while futures:
@@ -456,10 +576,13 @@ def _as_they_come(
                 yield submission, future.result()
             except BrokenExecutor:
                 left.append(submission)
+            except EngineError:
+                raise
             except Exception as error:
-                yield submission, failed(name, submission, options, f"{type(error).__name__}: {error}")
+                problem = f"{type(error).__name__}: {error}"
+                yield submission, failed(name, submission, options[submission.student], problem)
     for submission in left:
-        yield submission, grade_alone(name, submission, options)
+        yield submission, grade_alone(name, submission, options[submission.student])
 
 
 def grade_alone(name: str, submission: Submission, options: Options) -> Graded:
@@ -472,9 +595,8 @@ def grade_alone(name: str, submission: Submission, options: Options) -> Graded:
 
 def failed(name: str, submission: Submission, options: Options, problem: str) -> Graded:
     """What is written where the grader failed: no points, and a person must look."""
-    report = refused(
-        _set(name, options.root), submission.student, "it could not be graded; your instructor will look at it"
-    )
+    graded = _set(name, options.root, options.values)
+    report = refused(graded, submission.student, "it could not be graded; your instructor will look at it")
     report.flags.append(Flag("run", f"the grader failed, and will try again at its next run: {problem}"))
     return not_graded(report, is_final=False)
 
@@ -483,25 +605,50 @@ def failed(name: str, submission: Submission, options: Options, problem: str) ->
 
 
 def grade_and_show(
-    name: str, source: Path | None, *, workers: int | None, seconds: int, isolation: str, drop: Collection[str] = ()
-) -> None:
-    """Grade with a progress bar, and print what an instructor needs to know next."""
+    name: str, source: Path | None, *, workers: int | None, seconds: int, isolation: str, drop: Collection[str] = (),
+    of_class: Path | None = None, scheduler: str | None = None,
+) -> None:  # fmt: skip
+    """Grade with a progress bar, and print what an instructor needs to know next.
+
+    `of_class` is a class directory; if it is left out, the one around the working directory, or COURSE/classroom.
+    `scheduler` is the address of a Dask cluster that grades (`cluster`); this machine does, if it is left out.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from racecourse.grading.classes.directory import ClassDirectory
+
+    this_class = ClassDirectory.load(of_class) if of_class else ClassDirectory.find()
+    if this_class:
+        this_class.require_current(name)
+    classroom = this_class.classroom(name) if this_class else Classroom(course_root(), name)
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(cluster_at(scheduler, name, classroom.root)) if scheduler else None
+        progress = stack.enter_context(Progress(*columns, console=console))
         task = progress.add_task(f"grading {name}", total=None)
 
         def note(report: Report, n: int, of: int) -> None:
             progress.update(task, completed=n, total=of)
 
-        batch = grade(name, source, workers=workers, seconds=seconds, isolation=isolation, drop=drop, on_report=note)
-    show(batch, console)
+        batch = grade(
+            name, source, classroom=classroom, workers=workers, executor=executor, seconds=seconds,
+            isolation=isolation, drop=drop, on_report=note,
+        )  # fmt: skip
+    show(batch, console, classroom)
+    if this_class:
+        console.print("Next: racecourse class status", markup=False)
 
 
-def show(batch: Batch, console: Any) -> None:
+def cluster_at(scheduler: str, name: str, root: Path) -> contextlib.AbstractContextManager[Executor]:
+    """A Dask cluster as the engine. It is imported only if it is asked for."""
+    from racecourse.grading.cluster import cluster
+
+    return cluster(scheduler, name, root)
+
+
+def show(batch: Batch, console: Any, classroom: Classroom) -> None:
     from rich.table import Table
 
     if not batch.reports:
@@ -522,7 +669,9 @@ def show(batch: Batch, console: Any) -> None:
                 "\n".join(dict.fromkeys(notes)),
             )  # fmt: skip
         console.print(table, markup=False)
-        console.print("Feedback: classroom/feedback/. Marks as CSV: nbgrader export. By hand: nbgrader's formgrader.")
-        console.print(f"Answers that are built alike, side by side: classroom/reports/{batch.name}.html")
+        marks = "racecourse class export" if classroom.of_class else "nbgrader export"
+        where = classroom.of_class.name if classroom.of_class else "classroom"
+        console.print(f"Feedback: {where}/feedback/. Marks as CSV: {marks}. By hand: nbgrader's formgrader.")
+        console.print(f"Answers that are built alike, side by side: {where}/reports/{batch.name}.html")
     for line in batch.skipped:
         console.print(f"Left out: {line}", markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ import socket
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ from traitlets import default
 from traitlets.config import Config
 from zmq import ZMQError
 
+from racecourse.grading import variants
 from racecourse.grading.intake import repair
 from racecourse.grading.intake.reading import plain
 from racecourse.grading.integrity import grade_id_of, is_answer, is_ours, is_test, is_written, python_of, refuse_imports
@@ -65,6 +66,7 @@ SEND_SECONDS = 10
 LARGEST_MESSAGE = 64 * 2**20  # bytes; a kernel that sends more is cut off
 CALLS = "racecourse.grading.calls"
 IMPORT_SECONDS = 300  # for torch, from a cold disk
+MOST_COURTS = 2  # of one worker: with variants each student's set has its own
 
 
 # ------------------------------------------------------------------------------------------------- what is to be judged
@@ -80,9 +82,13 @@ class GradedSet:
     folder: Path  # of the data files
 
     @classmethod
-    def load(cls, name: str, root: Path) -> GradedSet:
-        path = target_of(name, root)
-        return cls(name, read(path), read(release_path(name, root)), path.parent)
+    def load(cls, name: str, root: Path, values: Mapping[str, Any] | None = None) -> GradedSet:
+        """The course's set, or the version of it that a student of a class has drawn."""
+        folder = target_of(name, root).parent
+        if not values:
+            return cls(name, read(target_of(name, root)), read(release_path(name, root)), folder)
+        solution = variants.solution(name, root, values)
+        return cls(name, solution, variants.release(solution, root), folder)
 
     @cached_property
     def stubs(self) -> dict[str, str]:
@@ -179,7 +185,7 @@ class Apart:
     preload: tuple[str, ...] = ()  # models
     idle_seconds: float = 60.0  # after which the zygote ends
     kernel_name: str = "racecourse-grader"
-    courts: dict[str, Court] = field(default_factory=dict)  # by set; each lives as long as this does
+    courts: dict[tuple[str, ...], Court] = field(default_factory=dict)  # by the set's own cells
 
     @property
     def config(self) -> Config:
@@ -206,12 +212,15 @@ class Apart:
                 yield judge, str(path)
 
     def _judge(self, graded: GradedSet, listener: socket.socket, token: str) -> FarJudge:
-        if graded.name in self.courts:
+        preludes = tuple(graded.preludes.values())  # of one version of the set
+        if preludes in self.courts:
             with contextlib.suppress(JudgeDiedError):
-                return FarJudge(self.courts[graded.name], listener, token)
-            self.courts.pop(graded.name).close()
-        self.courts[graded.name] = self._court(graded)
-        return FarJudge(self.courts[graded.name], listener, token)
+                return FarJudge(self.courts[preludes], listener, token)
+            self.courts.pop(preludes).close()
+        if len(self.courts) == MOST_COURTS:
+            self.courts.pop(next(iter(self.courts))).close()
+        self.courts[preludes] = self._court(graded)
+        return FarJudge(self.courts[preludes], listener, token)
 
     def _court(self, graded: GradedSet) -> Court:
         from racecourse.grading.kernel import request_court
@@ -555,7 +564,8 @@ def check(name_or_path: str | Path, *, root: Path | None = None, timeout_s: int 
 
 def grade(path: Path, *, root: Path, timeout_s: int = 180) -> Report:
     """Grade a copy of the notebook as the learner who wrote it: no walls, no gradebook."""
-    graded, notebook = GradedSet.load(set_name(path, root), root), read(path)
+    notebook = read(path)
+    graded = GradedSet.load(set_name(path, root), root, variants.values_of(notebook))
     remarks = repair(notebook, graded.release)
     return Grading(graded, notebook, seconds=timeout_s, remarks=remarks).run().report
 

@@ -3,8 +3,8 @@
 A set's cells are stored as `nbgrader generate_assignment` stores them. `write` follows nbgrader's rules for a grade,
 save for three: it writes every graded cell each time, so no score of an earlier submission stays; what was not run is
 0 and marked for a person; and a score given by hand is marked for another look only if something changed below it,
-where nbgrader marks it at every run. Each student is one transaction. Left out: late penalties, nbgrader's "manually
-graded task" cells, databases other than SQLite.
+where nbgrader marks it at every run. Each student is one transaction. Left out: nbgrader's "manually
+graded task" cells, databases other than SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import fcntl
 import json
 import os
 import re
+import socket
 import sysconfig
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,24 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.utils import compute_checksum, is_locked, parse_utc
-from sqlalchemy import make_url, select, text
+from sqlalchemy import URL, Connection, NullPool, create_engine, delete, inspect, make_url, or_, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, selectinload
 
+from racecourse.grading.classes import rosters
+from racecourse.grading.classes.late import assign_penalty, seconds_late
 from racecourse.grading.integrity import grade_id_of, is_answer, is_test, is_written
 from racecourse.grading.records import Part, Report
 
 COURSE = "racecourse"  # nbgrader_config.py says the same
 NO_RESPONSE = "No response."  # nbgrader's words
+
+# The first statement of a transaction: from here to its end nobody else writes what a person may write in formgrader.
+ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "LOCK TABLE grade, comment IN SHARE ROW EXCLUSIVE MODE"}
+WRITER = 0x72616365  # the number of the advisory lock that the one writer to a PostgreSQL database holds
+HOLDER = """
+    SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND objid = :number AND granted AND database = datid AND datname = current_database()"""
 
 
 class BusyError(RuntimeError):
@@ -109,9 +121,11 @@ class GradedCells:
         return found
 
     def answered(self, notebook: Any) -> set[str]:
-        """The answers that are not as they were handed out."""
+        """The answers that are not as they were handed out: a graded notebook carries its own stubs' checksums."""
         cells = {grade_id_of(cell): cell for cell in notebook.cells if is_answer(cell)}
-        return {name for name, given in self.answers.items() if compute_checksum(cells[name]) != given.checksum}
+        return {
+            name for name in self.answers if compute_checksum(cells[name]) != cells[name].metadata.nbgrader.checksum
+        }
 
 
 def _set_cell(cell: Any) -> SetCell:
@@ -172,7 +186,8 @@ def as_code(message: str) -> str:
     >>> as_code("use `x`")
     '`` use `x` ``'
     """
-    line = " ".join(message.encode("utf-8", "replace").decode("utf-8").split())
+    plain = message.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")  # PostgreSQL holds no NUL
+    line = " ".join(plain.split())
     ticks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{ticks} {line} {ticks}"
 
@@ -183,36 +198,52 @@ def as_code(message: str) -> str:
 class Marks:
     """nbgrader's gradebook, open for one writer at a time: `with Marks("sqlite:////path/gradebook.db") as marks`.
 
-    The file is made if it is not there. Entering raises BusyError if another process has it open.
+    A file is made if it is not there; a database on a PostgreSQL server, postgresql+psycopg://user:password@host/name,
+    must be there, and its tables are made. Entering raises BusyError if another process has it open.
     """
 
-    def __init__(self, db_url: str) -> None:
-        self.db_url = db_url
+    def __init__(self, db_url: str, *, late: Any = None) -> None:
+        """`late` is nbgrader's plugin that says what it costs to hand in late (`late`); without it penalties stay."""
+        self.db_url, self.late = db_url, late
         self.sets: dict[str, GradedCells] = {}
 
     def __enter__(self) -> Marks:
         url = make_url(self.db_url)
-        if url.get_backend_name() != "sqlite" or not url.database:
-            raise ValueError(f"the gradebook must be an SQLite file, sqlite:////path/gradebook.db; got {self.db_url!r}")
-        database = Path(url.database)
-        database.parent.mkdir(parents=True, exist_ok=True)
+        self._backend, self._is_lost = url.get_backend_name(), False
+        if self._backend not in ALONE or not url.database:
+            raise ValueError(
+                "the gradebook must be an SQLite file, sqlite:////path/gradebook.db, or a PostgreSQL database, "
+                f"postgresql+psycopg://user:password@host/name; got {_shown(url)!r}"
+            )
+        try:
+            self._open = self._opened(url)
+        except DBAPIError as error:
+            said = " ".join(str(error.orig).split())
+            raise ConnectionError(f"the gradebook {_shown(url)} cannot be opened: {said}") from error
+        return self
+
+    def _opened(self, url: URL) -> contextlib.ExitStack:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_lock(database))
+            connection = stack.enter_context(_lock(url) if self._backend == "sqlite" else _lock_on_server(url))
             with _scripts_on_path():
                 gradebook = stack.enter_context(Gradebook(self.db_url, COURSE))
+            if connection is not None:  # who loses this connection has lost the lock, and can write no more
+                gradebook.db.remove()
+                gradebook.db.configure(bind=connection)
             self.db = gradebook.db
-            self._open = stack.pop_all()
-        return self
+            return stack.pop_all()
 
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def prepare(self, name: str, solution: Any, release: Any, *, drop: Collection[str] = ()) -> None:
+    def prepare(
+        self, name: str, solution: Any, release: Any, *, drop: Collection[str] = (), due: datetime | None = None
+    ) -> None:
         """Store a set, or what changed in it: call this once before its reports are written.
 
         Submissions stay. What was graded by a test or for points that have changed is marked for a person until it is
         written again; a score given by hand stays marked. The grades of a cell that is gone go with it, but those given
-        by hand only if `drop` names the cell.
+        by hand only if `drop` names the cell. Without a `due` date the gradebook's stays.
 
         Raises:
             ValueError: scores or comments given by hand would be lost; or the release is not the solution's.
@@ -221,6 +252,8 @@ class Marks:
         with self._transaction():
             notebook = self._notebook(name)
             notebook.kernelspec = json.dumps(solution.metadata.get("kernelspec", {}))
+            if due is not None:
+                notebook.assignment.duedate = parse_utc(due)
             self._remove_cells(notebook, cells, drop)
             self._store_cells(notebook, cells)
             self._store_sources(notebook, cells)
@@ -252,17 +285,66 @@ class Marks:
                 _set_grade(grade, score_of[grade.name], is_same)
             for comment in submitted.comments:
                 comment.auto_comment = comment_of.get(comment.name)
+            if self.late is not None:
+                assign_penalty(submission, self.late)
+
+    def assign_penalties(self) -> None:
+        """Everybody's once more: marks given by hand have changed the scores that penalties are shares of."""
+        with self._transaction():
+            everything = select(SubmittedAssignment).options(selectinload(SubmittedAssignment.notebooks))
+            for submission in self.db.scalars(everything):
+                assign_penalty(submission, self.late)
+
+    def enrol(self, students: Iterable[rosters.Student]) -> None:
+        """Make everybody of a roster known, handed in or not; what the roster leaves empty stays as it is."""
+        with self._transaction():
+            there = {row.id: row for row in self.db.scalars(select(Student))}
+            for one in students:
+                row = there.get(one.id) or Student(id=one.id)
+                said = {"first_name": one.first_name, "last_name": one.last_name, "email": one.email,
+                        "lms_user_id": one.lms_id}  # fmt: skip
+                for column, value in said.items():
+                    if value:
+                        setattr(row, column, value)
+                self.db.add(row)
+
+    def forget(self, students: Collection[str] | None) -> int:
+        """Delete these students, None: all, with all that is theirs, and return how many rows that were."""
+        submissions = select(SubmittedAssignment.id)
+        if students is not None:
+            submissions = submissions.where(SubmittedAssignment.student_id.in_(students))
+        notebooks = select(SubmittedNotebook.id).where(SubmittedNotebook.assignment_id.in_(submissions))
+        theirs = [
+            delete(Grade).where(Grade.notebook_id.in_(notebooks)),
+            delete(Comment).where(Comment.notebook_id.in_(notebooks)),
+            delete(SubmittedNotebook).where(SubmittedNotebook.id.in_(notebooks)),
+            delete(SubmittedAssignment).where(SubmittedAssignment.id.in_(submissions)),
+            delete(Student) if students is None else delete(Student).where(Student.id.in_(students)),
+        ]
+        with self._transaction():
+            return sum(self.db.execute(rows.execution_options(synchronize_session=False)).rowcount for rows in theirs)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """All or nothing, and nobody else writes between its first look and its end: a formgrader waits."""
+        if self._is_lost:  # SQLAlchemy would connect once more, and the lock would be somebody else's
+            raise self._lost()
         try:
-            self.db.execute(text("BEGIN IMMEDIATE"))
+            self.db.execute(text(ALONE[self._backend]))
             yield
             self.db.commit()
-        except BaseException:
+        except BaseException as error:
             self.db.rollback()
+            self._is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            if self._is_lost:
+                raise self._lost() from error
             raise
+
+    def _lost(self) -> ConnectionError:
+        return ConnectionError(
+            f"the connection to the gradebook {_shown(make_url(self.db_url))} was lost; what was written stays, and "
+            "the next grading goes on from there"
+        )
 
     def _prepared(self, report: Report) -> GradedCells:
         if not report.student:
@@ -382,20 +464,47 @@ def _set_grade(grade: Grade, score: Score, is_same_submission: bool) -> None:
 
 
 @contextlib.contextmanager
-def _lock(database: Path) -> Iterator[None]:
-    """A lock file beside the database, which ends with the process that holds it."""
+def _lock(url: URL) -> Iterator[None]:
+    """A lock file beside the SQLite database, which ends with the process that holds it."""
+    database = Path(url.database or "")
+    database.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{database}.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise BusyError(
-                f"another grading (process {file.read() or 'unknown'}) writes to {database}; wait until it has ended"
-            ) from None
+            raise _busy(f"process {file.read() or 'unknown'}", database) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextlib.contextmanager
+def _lock_on_server(url: URL) -> Iterator[Connection]:
+    """The connection that holds PostgreSQL's lock on this database's one writer; the lock ends with the connection."""
+    me = f"process {os.getpid()} on {socket.gethostname()}"
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args={"application_name": me})
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            f"the gradebook {_shown(url)} needs the Python package {error.name}, which is not here: install "
+            "psycopg[binary], and let the address begin with postgresql+psycopg://"
+        ) from error
+    with engine.connect() as connection:
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": WRITER}):
+            raise _busy(connection.scalar(text(HOLDER), {"number": WRITER}) or "unknown", _shown(url))
+        connection.commit()  # the lock stays: it is the connection's, not the transaction's
+        yield connection
+
+
+def _shown(url: URL) -> str:
+    """Without what nobody else should read."""
+    return str(url.set(password=None, query={}))
+
+
+def _busy(who: str, where: object) -> BusyError:
+    return BusyError(f"another grading ({who}) writes to {where}; wait until it has ended")
 
 
 @contextlib.contextmanager
@@ -407,3 +516,69 @@ def _scripts_on_path() -> Iterator[None]:
         yield
     finally:
         os.environ["PATH"] = before
+
+
+# ---- 4 · What stands in it, for who only reads -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One submission, as the gradebook has it."""
+
+    by_hand: bool  # a person has to look, or to give marks
+    seconds_late: float
+    extension: timedelta | None
+
+
+def is_there(db_url: str) -> bool:
+    """Whether there is a gradebook; none is made."""
+    url = make_url(db_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return False
+    with _reading(db_url) as db:
+        return inspect(db.get_bind()).has_table(Grade.__tablename__)
+
+
+def standings(db_url: str) -> dict[tuple[str, str], Standing]:
+    """(set, student) -> how it stands, for everything that was ever graded."""
+    if not is_there(db_url):
+        return {}
+    with _reading(db_url) as db:
+        waiting = select(SubmittedNotebook.assignment_id).join(Grade).where(Grade.needs_manual_grade).distinct()
+        by_hand = set(db.scalars(waiting))
+        return {
+            (one.name, one.student_id): Standing(one.id in by_hand, seconds_late(one), one.extension)
+            for one in db.scalars(select(SubmittedAssignment))
+        }
+
+
+def student_ids(db_url: str) -> set[str]:
+    if not is_there(db_url):
+        return set()
+    with _reading(db_url) as db:
+        return set(db.scalars(select(Student.id)))
+
+
+def cells_marked_by_hand(db_url: str) -> dict[str, set[str]]:
+    """Set -> the cells in which a person has given a score, extra credit or a comment."""
+    found: dict[str, set[str]] = {}
+    if not is_there(db_url):
+        return found
+    given = {
+        Grade: or_(Grade.manual_score.is_not(None), Grade.extra_credit.is_not(None)),
+        Comment: Comment.manual_comment != "",
+    }
+    with _reading(db_url) as db:
+        for table, is_given in given.items():
+            cells = select(Assignment.name, BaseCell.name).select_from(table).join(BaseCell).join(Notebook)
+            for name, cell in db.execute(cells.join(Assignment).where(is_given).distinct()):
+                found.setdefault(name, set()).add(cell)
+    return found
+
+
+@contextlib.contextmanager
+def _reading(db_url: str) -> Iterator[Session]:
+    engine = create_engine(db_url, poolclass=NullPool)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()

@@ -42,7 +42,7 @@ class Exercise:
 class Flag:
     """Something that an instructor should look at. It accuses nobody and changes no points."""
 
-    kind: str  # "checks edited", "outputs", "order", "package", "tampering", "run", "similar"
+    kind: str  # "checks edited", "outputs", "order", "package", "tampering", "run", "similar", "version", "late"
     said: str  # one sentence
     where: str = ""  # the grade_id or the cell's first line
 

@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +78,23 @@ def release_path(name: str, root: Path) -> Path:
     return root / "exercises" / name / f"{name}.ipynb"
 
 
-def convert(source: Path, root: Path) -> Any:
-    """The notebook of one source, without outputs: badge, title, set-up cell, then the source's own cells."""
+def convert(source: Path, root: Path, values: Mapping[str, Any] | None = None) -> Any:
+    """The notebook of one source, without outputs: badge, title, set-up cell, then the source's own cells.
+
+    Of an exercise set that has variants it is the one with these `values`; the public one if there are none.
+    """
     import jupytext
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+    from racecourse.grading import variants
 
     cells = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent").cells
     if not cells or cells[0].cell_type != "markdown":
         raise ValueError(f"{source.name}: the first cell must be the title, '# %% [markdown]'")
     course = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["racecourse"]
     is_lesson = source.parent.name == LESSON
+    if not is_lesson:
+        variants.render(cells, values)
     public = target(source, root) if is_lesson else release_path(source.stem, root)  # a badge never opens a solution
     badge = new_markdown_cell(BADGE.format(path=public.relative_to(root).as_posix(), **course))
     setup = new_code_cell(SETUP.format(name=source.stem, extras=" ".join(COLAB_LACKS), **course))

@@ -14,6 +14,7 @@ from typing import Any
 from racecourse.grading.integrity import grade_id_of, is_answer
 from racecourse.learn.notebooks import content_id, course_root, digest, read, release_path
 
+ASSISTANTS = Path(__file__).parent / "data/AGENTS.md"
 CHANGED = "> **This question has changed since you answered it.** Your answer stands below. Read the question again."
 
 
@@ -26,11 +27,19 @@ def start(name: str, root: Path | str | None = None) -> Path:
         known = sorted({path.stem for path in [*root.glob("lessons/*.ipynb"), *root.glob("exercises/*/*.ipynb")]})
         raise ValueError(f"no lesson or exercise set named {name!r}; there are {', '.join(known)}")
     folder.mkdir(parents=True, exist_ok=True)
+    instruct_assistants(root / "work")
     if lesson.is_file():
         print(offer(lesson, folder, "lesson"))
     if exercise.is_file():
         print(offer(exercise, folder, name))
     return folder
+
+
+def instruct_assistants(folder: Path) -> None:
+    """Ask AI assistants that work in this folder to tutor and not to solve; a file that is there stays as it is."""
+    path = folder / ASSISTANTS.name
+    if not path.exists():
+        shutil.copyfile(ASSISTANTS, path)
 
 
 def copies(folder: Path, stem: str) -> list[Path]:
