@@ -218,6 +218,7 @@ def test_no_kernels_and_no_scheduler_are_sentences(course: Path, monkeypatch: py
 # ---- what is lost
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_ends_the_run_and_costs_nobody_a_mark(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 5)  # so long it would try to find the scheduler again
     submissions = {f"anna{n}": CLASS["anna"] for n in range(4)}
@@ -229,11 +230,13 @@ def test_a_lost_scheduler_ends_the_run_and_costs_nobody_a_mark(course: Path, mon
 
         with pytest.raises(EngineError, match="the scheduler is lost; what was graded is kept"):
             grade_on(cluster.address, course, on_report=note)
-    assert len({row[0] for row in gradebook(course)}) == 1
+    kept = {row[0] for row in gradebook(course)}  # a second result may have been on its way
+    assert 1 <= len(kept) < 4
     batch = autograde.grade(NAME, root=course, workers=1)
-    assert batch.n_new == 3 and set(earned(batch).values()) == {FULL}
+    assert batch.n_new == 4 - len(kept) and set(earned(batch).values()) == {FULL}
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_command_and_the_next_one_goes_on(course: Path, cluster: DaskCluster) -> None:
     replaced(cluster)
     hand_in(course, {f"anna{n}": CLASS["anna"] for n in range(6)})
@@ -251,6 +254,7 @@ def test_ctrl_c_ends_the_command_and_the_next_one_goes_on(course: Path, cluster:
     assert batch.n_new == 6 - n_kept and set(earned(batch).values()) == {FULL} and len(batch.reports) == 6
 
 
+@pytest.mark.slow
 def test_what_kills_its_workers_is_flagged_and_tried_again(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no failure allowed; three are by default."""
 

@@ -207,6 +207,7 @@ def test_a_driver_that_is_not_there_is_named(server: Server) -> None:
     assert PASSWORD not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_nbgraders_database_commands_work_on_it(course: Path, graded: Set, marks: Marks) -> None:
     marks.write(graded.report("anna"), graded.answered(), NOON)
     marks.__exit__()

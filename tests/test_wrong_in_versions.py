@@ -36,7 +36,7 @@ OTHER_WORDS = {
 @cache
 def drawn(name: str, student: int) -> Assignment:
     parameters = variants.parameters_of(ROOT / f"sources/exercises/{name}.py")
-    return Assignment(name, variants.draw(parameters, b"a class", name, f"student-{student}"))
+    return Assignment(name, variants.draw_values(parameters, b"a class", name, f"student-{student}"))
 
 
 @pytest.mark.parametrize("student", range(N_DRAWN))

@@ -258,7 +258,7 @@ class Classroom:
             return {}
         drawn = self.draws()
         for student in sorted(set(students) - set(drawn)):
-            drawn[student] = variants.draw(parameters, self.secret(), self.name, student, taken=drawn.values())
+            drawn[student] = variants.draw_values(parameters, self.secret(), self.name, student, taken=drawn.values())
         self.write_draws(drawn)
         return drawn
 

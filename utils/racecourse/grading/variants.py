@@ -147,7 +147,7 @@ def every_version(parameters: Mapping[str, Parameter], exercise: str) -> list[Va
 # ---- 2 · What a student draws ----------------------------------------------------------------------------------------
 
 
-def draw(
+def draw_values(
     parameters: Mapping[str, Parameter], secret: bytes, name: str, student: str, taken: Collection[Values] = ()
 ) -> Values:
     """One student's values: other than the public ones in every exercise, and other than the `taken` ones if possible.
