@@ -32,6 +32,16 @@ def course(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A new gradebook; to make one takes nbgrader seconds."""
+    from racecourse.grading.gradebook import Marks
+
+    path = tmp_path_factory.mktemp("empty") / "gradebook.db"
+    with Marks(f"sqlite:///{path}"):
+        return path.read_bytes()
+
+
 def trl_loss(logprobs, old, advantages, mask, *, ref_logprobs=None, **options):
     """The loss that TRL's GRPOTrainer computes from these tensors; `options` are fields of the trainer.
 

@@ -35,19 +35,10 @@ from racecourse.grading.classes.making import new_class
 from racecourse.grading.classes.releasing import hand_outs, release
 from racecourse.grading.classes.rosters import write_roster
 from racecourse.grading.classes.status import status
-from racecourse.grading.gradebook import Marks
 from small_class import NAME, a_class, draws, grade_at_once, hand_in, solved
 
 DUE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WRITTEN = "start-here-question"
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A new gradebook; to make one takes nbgrader a while."""
-    path = tmp_path_factory.mktemp("empty") / "gradebook.db"
-    with Marks(f"sqlite:///{path}"):
-        return path.read_bytes()
 
 
 @pytest.fixture

@@ -146,14 +146,6 @@ class Set:
         marks.prepare(NAME, self.solution, self.release, **options)
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A new gradebook; to make one takes nbgrader seconds."""
-    path = tmp_path_factory.mktemp("empty") / "gradebook.db"
-    with Marks(f"sqlite:///{path}"):
-        return path.read_bytes()
-
-
 @pytest.fixture
 def graded(course: Path) -> Set:
     return Set(course)

@@ -28,9 +28,7 @@ from racecourse.grading.integrity import grade_id_of
 from racecourse.grading.variants import parameters_of
 from racecourse.learn.notebooks import build
 from small_class import NAME, a_class, draws, grade_at_once, hand_in, solved
-from test_classes import WRITTEN, by_hand, empty, penalties, sql
-
-__all__ = ["empty"]  # a fixture
+from test_classes import WRITTEN, by_hand, penalties, sql
 
 DUE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HIDDEN = "weight-bytes-hidden"

@@ -459,7 +459,7 @@ def key_of(name: str, data: bytes, options: Options) -> str:
     """What a record stands for: change any of it, and the submission is graded again."""
     parts = [
         data, target_of(name, options.root).read_bytes(), release_path(name, options.root).read_bytes(),
-        options.secret, options.isolation.encode(), str(options.seconds).encode(), _grader_version().encode(),
+        options.secret, options.isolation.encode(), str(options.seconds).encode(), grader_version().encode(),
     ]  # fmt: skip
     if options.values:  # what makes the student's version: a branch of the source may not be in the public one
         parts += [options.values.encode(), (options.root / f"sources/exercises/{name}.py").read_bytes()]
@@ -467,7 +467,7 @@ def key_of(name: str, data: bytes, options: Options) -> str:
 
 
 @functools.cache
-def _grader_version() -> str:
+def grader_version() -> str:
     """A digest of the code that grades, and of the versions that tests depend on; running a class is not in it."""
     versions = [sys.version, *(importlib.metadata.version(name) for name in ("torch", "transformers", "ipykernel"))]
     digest = hashlib.sha256("\n".join(versions).encode())

@@ -36,9 +36,9 @@ from racecourse.grading.autograde import (
     EngineError,
     Graded,
     Options,
-    _grader_version,
     grade_one,
     grader_pool,
+    grader_version,
     passed,
     solution_as_submission,
 )
@@ -71,7 +71,8 @@ def cluster(address: str, name: str, root: Path) -> Iterator[ClusterExecutor]:
         from distributed import Client
     except ModuleNotFoundError as error:
         raise RuntimeError(
-            f"grading on a cluster needs Dask, and {error.name} is not here: pip install 'racecourse[cluster]'"
+            f"grading on a cluster needs Dask, and {error.name} is not here: in the course's clone, "
+            "python -m pip install -e '.[cluster]'"
         ) from error
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -201,7 +202,7 @@ def state_of(name: str, root: Path) -> State:
     for folder in (root / "solutions" / name, root / "exercises" / name):
         of_set += sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        "grader": _grader_version()[:12],
+        "grader": grader_version()[:12],
         "package": digest(sorted(package.rglob("*.py")), package),
         f"set {name} in {root}": digest([path for path in of_set if path.exists()], root),
     }

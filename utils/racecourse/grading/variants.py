@@ -9,7 +9,7 @@ and the text of the other cells may depend on it: `<< SCALE_BYTES >>` and `<% if
 is replaced by its value; in tests it stays a name, which the parameters cell defines. The assigned value is the public
 version's, which the course's own notebooks have, and which no student of a class gets.
 
-Every version has the same cells for the same points. Left out: keeping the draws (`classes`), grading (`autograde`).
+Every version has the same cells for the same points. Left out: keeping what was drawn, and grading (`autograde`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ Values = dict[str, Any]  # the name of a parameter -> its value; plain data, as 
 
 DECLARED = re.compile(r"^(?P<name>[A-Z]\w*) = (?P<value>.+?)  # (?P<comment>.*?)(?:; )?one of: (?P<options>.+)$")
 MOST_ATTEMPTS = 1000  # to find a draw that nobody has
-OWN_VERSION = "*Your own version of this set. To work on it in Colab, upload this file there: File > Upload notebook.*"
+OWN_VERSION = """\
+*Your own version of this set. What it earns so far says `racecourse check PATH/OF/THIS/FILE.ipynb`, in a clone of the
+course. To work on it in Colab, upload this file there: File > Upload notebook.*"""
 
 
 @dataclass(frozen=True)
