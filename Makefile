@@ -9,7 +9,7 @@ export TORCH
 LAB_FLAGS := --port $(PORT) $(if $(HEADLESS),--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test lab test test-all build execute checkpoints bench lint lock doctor clean
+.PHONY: help setup setup-test lab test test-all build execute site checkpoints bench lint lock doctor clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ build: setup  ## build lessons/, solutions/ and exercises/ from sources/; run th
 
 execute: setup  ## build, and run every lesson again at full settings
 	$(VENV)/racecourse build --execute
+
+site: setup-test  ## make the course as pages to read without a network, in build/site/html
+	$(VENV)/racecourse site
 
 checkpoints: setup  ## train the models again that come with the course, and the runs that lessons show as recorded (more than an hour)
 	$(VENV)/python -m racecourse.scaling.checkpoints

@@ -1,5 +1,6 @@
 """Fixtures that several test files use."""
 
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ["RACECOURSE_PROGRESS"] = "off"  # no test touches its user's own; tests of progress name a file
 
 
 @pytest.fixture

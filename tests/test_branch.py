@@ -10,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from racecourse.grading.classes.branch import files, link, publish, repository_of
 
+BESIDE = ("README.md", "LICENSE", "LICENSE-TEXT", "docs/images/signature.png")
 LESSON = "lessons/00_start_here.ipynb"
 SET = "exercises/00_start_here/00_start_here.ipynb"
 
@@ -26,7 +27,8 @@ def repository(course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Somebody")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "somebody@example.org")
-    for name in ("README.md", "LICENSE", "LICENSE-TEXT"):
+    for name in BESIDE:
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
         (course / name).write_text(f"{name}\n")
     (course / "lessons").mkdir()
     write_lesson(course, "x = 1", "y = 2")
@@ -67,7 +69,7 @@ def sources(path: Path) -> list[str]:
 def test_it_holds_notebooks_without_outputs_and_no_solution(repository: Path) -> None:
     commit = publish(repository).commit
     listed = git(repository, "ls-tree", "-r", "--name-only", commit).split("\n")
-    assert listed == sorted(["LICENSE", "LICENSE-TEXT", "README.md", LESSON, SET])
+    assert listed == sorted([*BESIDE, LESSON, SET])
     lesson = nbformat.reads(git(repository, "show", f"{commit}:{LESSON}"), as_version=4)
     assert [cell.get("outputs", []) for cell in lesson.cells] == [[], [], []]
     assert [cell.source for cell in lesson.cells] == ["# A lesson", "x = 1", "y = 2"]
@@ -106,7 +108,8 @@ def test_a_class_with_own_versions_pulls_no_exercises(repository: Path) -> None:
 
 
 def test_outside_a_repository_it_says_so(course: Path) -> None:
-    for name in ("README.md", "LICENSE", "LICENSE-TEXT"):
+    for name in BESIDE:
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
         (course / name).write_text(f"{name}\n")
     with pytest.raises(RuntimeError, match="not a git repository"):
         publish(course)

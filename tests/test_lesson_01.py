@@ -167,10 +167,9 @@ def test_the_explorers_redraw_and_say_what_they_show():
 
     for name, control in (("sampling", "temperature"), ("attention", "layer")):
         widget = WIDGETS[name]()
-        controls, image, words = widget.children
-        before = image.value, words.value
-        controls.children[0].value = controls.children[0].max
-        assert image.value != before[0] and words.value != before[1], f"{name}: moving {control} changed nothing"
+        before = widget.image, widget.words
+        widget.set(**{control: widget.controls[control].high})
+        assert widget.image != before[0] and widget.words != before[1], f"{name}: moving {control} changed nothing"
 
 
 def test_the_lesson_defines_each_name_once():

@@ -5,7 +5,6 @@ Expected figures are worked by hand here, from data sheets and published hours; 
 
 import ast
 import json
-import math
 import re
 import subprocess
 import sys
@@ -263,31 +262,26 @@ def test_bills_are_bars_in_millions_and_one_is_marked():
 # --- explorers
 
 
-def words_of(widget):
-    return widget.children[2].value
-
-
 def test_the_design_explorer_begins_with_the_h20_and_crosses_lines():
     widget = chip_rules_explorer()
-    controls = dict(zip(("tflops", "die", "memory", "links", "market"), widget.children[0].children, strict=True))
-    words = words_of(widget)
+    words = widget.words
     assert "2022: not controlled; 2023: not controlled; 2026: not controlled; 2025-letter: limit 1" in words
     assert "As many TFLOPS as H20" in words and "62.5 tokens/s" in words
-    controls["tflops"].value = 150  # 2400
-    assert "2023: 3A090.b.1; 2026: 3A090.b.1, case by case" in words_of(widget)
-    controls["die"].value = 1510  # 2400 / 1510 = 1.589, below 1.6: the answer to the lesson's question
-    controls["tflops"].value = 151  # 2416 / 1510 = 1.6
-    assert "2023: 3A090.b.1" in words_of(widget)
-    controls["die"].value = 1520
-    assert "2022: not controlled; 2023: not controlled; 2026: not controlled" in words_of(widget)
-    controls["die"].value = 300  # 8.05
-    assert "2023: 3A090.a.2" in words_of(widget)
-    controls["market"].value = False
-    assert "2023: not controlled" in words_of(widget) and "Note 2" in words_of(widget)
-    controls["tflops"].value, controls["links"].value = 400, 600
-    assert "2022: 3A090.a; 2023: 3A090.a.1" in words_of(widget)
-    controls["memory"].value = 1000
-    assert "2025-letter: not controlled" in words_of(widget) and "15.6 tokens/s" in words_of(widget)
+    widget.set(tflops=150)  # 2400
+    assert "2023: 3A090.b.1; 2026: 3A090.b.1, case by case" in widget.words
+    widget.set(die_mm2=1510)  # 2400 / 1510 = 1.589, below 1.6: the answer to the lesson's question
+    widget.set(tflops=151)  # 2416 / 1510 = 1.6
+    assert "2023: 3A090.b.1" in widget.words
+    widget.set(die_mm2=1520)
+    assert "2022: not controlled; 2023: not controlled; 2026: not controlled" in widget.words
+    widget.set(die_mm2=300)  # 8.05
+    assert "2023: 3A090.a.2" in widget.words
+    widget.set(datacenter=False)
+    assert "2023: not controlled" in widget.words and "Note 2" in widget.words
+    widget.set(tflops=400, links=600)
+    assert "2022: 3A090.a; 2023: 3A090.a.1" in widget.words
+    widget.set(memory=1000)
+    assert "2025-letter: not controlled" in widget.words and "15.6 tokens/s" in widget.words
 
 
 def test_the_design_is_drawn_as_a_star_with_the_verdicts_above():
@@ -299,30 +293,31 @@ def test_the_design_is_drawn_as_a_star_with_the_verdicts_above():
 
 def test_the_wafer_explorer_says_what_it_draws_and_what_the_formula_says():
     widget = wafer_map_explorer()
-    die, defects, clusters, throw = widget.children[0].children
-    assert clusters.label == "none: every place alike", "something is chosen at first, and seen"
-    assert "69 whole dies of 814 mm2" in words_of(widget) and "Poisson&#x27;s formula says 44.3%" in words_of(widget)
-    seen = [words_of(widget)]
-    throw.value = 2
-    assert words_of(widget) not in seen
-    clusters.value = 2.0
-    assert "alpha 2) formula says 50.5%" in words_of(widget)
-    die.value = 100
-    assert "alpha 2) formula says 90.7%" in words_of(widget)  # 1.05 ** -2
-    defects.value = 0.0
-    assert "0 defects" in words_of(widget) and "formula says 100.0%" in words_of(widget)
+    alpha = next(field for field in widget.fields if field["name"] == "alpha")
+    assert alpha["labels"][widget.chosen["alpha"]] == "none: every place alike", (
+        "something is chosen at first, and seen"
+    )
+    assert "69 whole dies of 814 mm2" in widget.words and "Poisson's formula says 44.3%" in widget.words
+    before = widget.words
+    widget.set(seed=2)
+    assert widget.words != before
+    widget.set(alpha=2.0)
+    assert "alpha 2) formula says 50.5%" in widget.words
+    widget.set(die_mm2=100)
+    assert "alpha 2) formula says 90.7%" in widget.words  # 1.05 ** -2
+    widget.set(defects=0.0)
+    assert "0 defects" in widget.words and "formula says 100.0%" in widget.words
 
 
 def test_the_bill_explorer_multiplies():
     widget = training_bill_explorer()
-    active, tokens, chosen, mfu, price = widget.children[0].children
-    assert "2,636,622 hours of H800 at 35 %" in words_of(widget) and "5.27 million dollars" in words_of(widget)
-    chosen.value = "NVIDIA H20"  # 3.2856e24 / (148e12 x 0.35 x 3600)
-    assert "17,619,048 hours of H20" in words_of(widget)
-    chosen.value, price.value = "NVIDIA H800 SXM5 80GB", 4.0
-    assert "10.55 million dollars at 4 an hour" in words_of(widget)
-    active.value, tokens.value, mfu.value = 74, 7.4, 70
-    assert "3.29e+24 FLOP" in words_of(widget) and math.isclose(mfu.value, 60)  # the slider's end
+    assert "2,636,622 hours of H800 at 35 %" in widget.words and "5.27 million dollars" in widget.words
+    widget.set(chip="NVIDIA H20")  # 3.2856e24 / (148e12 x 0.35 x 3600)
+    assert "17,619,048 hours of H20" in widget.words
+    widget.set(chip="NVIDIA H800 SXM5 80GB", price=4.0)
+    assert "10.55 million dollars at 4 an hour" in widget.words
+    widget.set(active=74, tokens=7.4, mfu=70)
+    assert "3.29e+24 FLOP" in widget.words and widget.values["mfu"] == 60  # the slider's end
 
 
 @pytest.mark.parametrize("name", ["chip_rules", "wafer_map", "training_bill"])

@@ -32,10 +32,6 @@ def axes(size: tuple[float, float] = (8.4, 4.8)):
     return Figure(figsize=size, layout="constrained").add_subplot()
 
 
-def words_of(widget) -> str:
-    return widget.children[2].value
-
-
 # Load over training
 
 
@@ -106,18 +102,16 @@ def history(scale: float, steps=STEPS) -> History:
 
 def test_the_load_explorer_shows_the_run_the_layer_and_the_step_that_were_chosen():
     widget = expert_load_explorer({"none": history(1.0), "bias": history(0.1)})
-    controls, image, _ = widget.children
-    run, layer, record = controls.children
-    assert "none, layer 0: At step 300 expert 0 gets 60.0%" in words_of(widget)
-    seen = [image.value]
+    assert "none, layer 0: At step 300 expert 0 gets 60.0%" in widget.words
+    seen = [widget.image]
     for control, value, says in (
-        (run, "bias", "bias, layer 0: At step 300 expert 0 gets 28.5%"),
-        (layer, 1, "bias, layer 1: At step 300 expert 3 gets 28.5%"),
-        (record, 1, "bias, layer 1: At step 200 expert 3 gets 26.5%"),
+        ("run", "bias", "bias, layer 0: At step 300 expert 0 gets 28.5%"),
+        ("layer", 1, "bias, layer 1: At step 300 expert 3 gets 28.5%"),
+        ("record", 1, "bias, layer 1: At step 200 expert 3 gets 26.5%"),
     ):
-        control.value = value
-        assert says in words_of(widget) and image.value not in seen
-        seen.append(image.value)
+        widget.set(**{control: value})
+        assert says in widget.words and widget.image not in seen
+        seen.append(widget.image)
 
 
 def test_runs_with_other_steps_are_refused():
@@ -228,20 +222,17 @@ def test_the_routing_explorer_shows_the_layer_and_the_expert_that_were_chosen(mo
 
     monkeypatch.setattr(plots, "plot_routing", spy)
     widget = routing_explorer(PIECES, [EXPERTS, [3] * len(PIECES)], n_experts=12, layers=[1, 3])
-    controls, image, _ = widget.children
-    row, only = controls.children
-    assert [label for label, _ in row.options] == ["1", "3"]
-    assert [label for label, _ in only.options] == ["all", *map(str, range(12))]
-    seen = [image.value]
-    assert "Layer 1: Experts in use: 5." in words_of(widget)
+    assert [field["labels"] for field in widget.fields] == [["1", "3"], ["all", *map(str, range(12))]]
+    seen = [widget.image]
+    assert "Layer 1: Experts in use: 5." in widget.words
     for control, value, says in (
-        (only, 9, "Layer 1: Expert 9 takes 2 of 11 tokens (18%)"),
-        (row, 1, "Layer 3: Expert 9 takes 0 of 11 tokens"),
-        (only, None, "Layer 3: Experts in use: 1. The busiest, expert 3 takes 11 of 11"),
+        ("only", 9, "Layer 1: Expert 9 takes 2 of 11 tokens (18%)"),
+        ("row", 1, "Layer 3: Expert 9 takes 0 of 11 tokens"),
+        ("only", None, "Layer 3: Experts in use: 1. The busiest, expert 3 takes 11 of 11"),
     ):
-        control.value = value
-        assert says in words_of(widget) and image.value not in seen
-        seen.append(image.value)
+        widget.set(**{control: value})
+        assert says in widget.words and widget.image not in seen
+        seen.append(widget.image)
     assert drawn == [(EXPERTS, None), (EXPERTS, 9), ([3] * 11, 9), ([3] * 11, None)]
 
 

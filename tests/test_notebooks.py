@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 from functools import cache
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def course_tag() -> str:
 
 def test_building_twice_changes_nothing_and_runs_nothing(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = build(["07_toy"], root=toy)
-    assert written == [lesson_of(toy)]
+    assert written == [lesson_of(toy), toy / notebooks.CONTENTS]
     before = lesson_of(toy).read_bytes()
     monkeypatch.setattr(running, "run", lambda *args, **kwargs: pytest.fail("the lesson was run again"))
     assert build(root=toy) == []
@@ -136,7 +137,8 @@ def test_a_new_sentence_costs_no_run_and_new_code_does(toy: Path, monkeypatch: p
     source.write_text(TOY.replace("# # A toy lesson", "# # A toy lesson\n# It says hello."), encoding="utf-8")
     runs: list[str] = []
     monkeypatch.setattr(running, "run", lambda notebook, *, name, **_: runs.append(name))
-    assert build(["07_toy"], root=toy, quick=True) == [lesson_of(toy)] and runs == []
+    written = build(["07_toy"], root=toy, quick=True)
+    assert lesson_of(toy) in written and runs == []
     notebook = read(lesson_of(toy))
     assert notebook.cells[1].source.endswith("It says hello.") and notebook.cells[3].outputs[0].text == "hello\n"
     source.write_text(source.read_text(encoding="utf-8").replace("1 + 1", "1 + 2"), encoding="utf-8")
@@ -214,11 +216,103 @@ from racecourse.learn.ledger import settle
 settle(12, value="26 chips", verdict="holds")
 """
     (toy / "sources/lessons/07_toy.py").write_text(TOY + code, encoding="utf-8")
-    assert build(["07_toy"], root=toy, quick=True) == [lesson_of(toy), record]
+    assert build(["07_toy"], root=toy, quick=True) == [lesson_of(toy), record, toy / notebooks.CONTENTS]
     assert '"lesson": "07"' in record.read_text(encoding="utf-8") and out_of_date(toy) == []
     record.write_text(record.read_text(encoding="utf-8").replace("26 chips", "27 chips"), encoding="utf-8")
-    assert out_of_date(toy) == [f"{notebooks.SETTLED} differs from the lessons' outputs; run `make build`"]
+    assert out_of_date(toy) == [f"{notebooks.SETTLED} differs from the built notebooks; run `make build`"]
     assert build(["07_toy"], root=toy, quick=True) == [record]
+
+
+def test_a_cell_that_stands_alone_costs_no_run_of_the_lesson(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = '\n# %% tags=["alone"]\nprint(session.name, {word!r})\n'
+    source = toy / "sources/lessons/07_toy.py"
+    source.write_text(TOY + alone.format(word="one"), encoding="utf-8")
+    build(["07_toy"], root=toy)
+    monkeypatch.setattr(running, "run", lambda *args, **kwargs: pytest.fail("the lesson was run again"))
+    source.write_text(TOY + alone.format(word="two") * 2, encoding="utf-8")
+    build(["07_toy"], root=toy)
+    notebook = read(lesson_of(toy))
+    assert [cell.outputs[0].text for cell in notebook.cells[-2:]] == ["07_toy two\n"] * 2
+    assert notebook.cells[3].outputs[0].text == "hello\n", "of the full run"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5, 6]
+    assert notebook.cells[4].outputs[0].execution_count == 3
+    assert build(["07_toy"], root=toy) == []
+
+
+def test_a_cell_that_stands_alone_and_fails_is_not_written(toy: Path) -> None:
+    build(["07_toy"], root=toy)
+    before = lesson_of(toy).read_bytes()
+    source = toy / "sources/lessons/07_toy.py"
+    source.write_text(TOY + '\n# %% tags=["alone"]\nraise OSError("no ice today")\n', encoding="utf-8")
+    with pytest.raises(RuntimeError, match=r"07_toy: this cell failed(.|\n)*no ice today"):
+        build(["07_toy"], root=toy)
+    assert lesson_of(toy).read_bytes() == before
+
+
+@every_lesson
+def test_cells_that_stand_alone_use_and_change_nothing_of_the_others(source: Path) -> None:
+    import builtins
+
+    cells = [cell for cell in convert(source, ROOT).cells if cell.cell_type == "code" and cell.id != "setup"]
+    others = {name for cell in cells if not notebooks.is_alone(cell) for name in assigned(cell.source)}
+    for cell in filter(notebooks.is_alone, cells):
+        own = assigned(cell.source) | imported(cell.source)
+        used = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
+        assert used <= {"session", "display", *dir(builtins)} | own, cell.source
+        assert not own & others, f"{own & others}: names of the lesson's own, which this cell would take away"
+
+
+def assigned(source: str) -> set[str]:
+    """What a cell assigns to or defines, imports left out."""
+    found = set()
+    for node in ast.walk(ast.parse(python_of(source))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+    return found
+
+
+def imported(source: str) -> set[str]:
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name.split(".")[0] for node in nodes for alias in node.names}
+
+
+def test_a_visible_check_says_what_it_checks(root: Path) -> None:
+    """Hand-counted: set 00's three exercises, 10 of 25, 12 of 30 and 12 of 30 points; the question makes up 15."""
+    for path in (release_path("00_start_here", root), target_of("00_start_here", root)):
+        first = [cell.source.splitlines()[0] for cell in read(path).cells if cell.id.endswith("-visible")]
+        assert first == [
+            "# Check of tokens-per-second: 10 of its 25 points",
+            "# Check of weight-bytes: 12 of its 30 points",
+            "# Check of models-that-fit: 12 of its 30 points",
+        ]
+
+
+def test_the_contents_are_those_of_the_notebooks(root: Path) -> None:
+    """Against nbformat's reading of the notebooks and the headings of the sources."""
+    from racecourse.learn.contents import code_id, contents
+
+    assert list(contents()) == [source.stem for source in LESSONS]
+    for name, lesson in contents().items():
+        notebook = read(root / f"lessons/{name}.ipynb")
+        code = [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+        assert lesson.cells == tuple(map(code_id, code))
+        heading = (root / f"sources/lessons/{name}.py").read_text(encoding="utf-8").splitlines()[1]
+        assert heading == f"# # {name[:2]} · {lesson.title}"
+        points = [task.visible + task.hidden for task in lesson.tasks.values()]
+        release = read(release_path(name, root))
+        written = [
+            cell for cell in release.cells if cell.cell_type == "markdown" and "points" in cell.metadata.nbgrader
+        ]
+        assert sum(points) + sum(cell.metadata.nbgrader.points for cell in written) == 100
+        text = (root / f"sources/exercises/{name}.py").read_text(encoding="utf-8")
+        for number, (task, worth) in enumerate(zip(lesson.tasks.values(), points, strict=True), start=1):
+            assert re.search(rf"^# ## {number} · {re.escape(task.title)}  \(.*· {worth} points\)", text, re.MULTILINE)
+    assert code_id(" x\n") == code_id("x") != code_id("y")
 
 
 def test_a_set_without_changes_is_not_released_again(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,6 @@ SPENT = Transcript("How long?", [SEARCHED], None, "tokens", 5, 0.1)
 BROKEN = Transcript("Why?", [], None, "policy failed", 0, 0.1, "KeyError: 'answer'")
 
 
-def parts(widget):
-    controls, page, words = widget.children
-    run, step = controls.children
-    return run, step, page, words
-
-
 def test_each_moment_says_what_was_called_and_what_came_of_it():
     assert moment(ANSWERED, 1) == {
         "thought": "where?", "call": 'search {"query": "Müller"}', "result": "rules.md, line 3: the plate",
@@ -64,23 +58,26 @@ def test_what_tools_wrote_is_escaped():
         page = page_of(run, number)
         assert "<script" not in page and "<img" not in page and "&lt;script&gt;" in page
     widget = transcript_explorer({"evil": run})
-    assert "<script" not in "".join(parts(widget)[i].value for i in (2, 3))
+    assert "<script" not in widget.page and "&lt;script&gt;" in widget.page
 
 
 def test_the_slider_goes_from_the_first_call_to_the_end_and_follows_the_run():
     widget = transcript_explorer({"long": ANSWERED, "short": SPENT, "none": BROKEN})
-    run, step, page, words = parts(widget)
-    assert (step.min, step.max, step.value) == (1, 3, 1)
-    assert "Which plate?" in page.value and "rules.md, line 3" in page.value and "Call 1 of 2" in words.value
-    step.value = 3
-    assert "the plate" in page.value and "rules.md" not in page.value and "The end after 2 calls" in words.value
-    run.value = "short"
-    assert (step.max, step.value) == (2, 1) and "How long?" in page.value and "Call 1 of 1" in words.value
-    run.value = "none"
-    assert (step.max, step.value) == (1, 1) and "KeyError" in page.value
-    run.value = "long"
-    assert (step.max, step.value) == (3, 1) and 'aria-live="polite"' in words.value and 'scope="row"' in page.value
-    assert not step.continuous_update
+
+    def moments() -> tuple[float, float, object]:
+        return widget.controls["moment"].low, widget.controls["moment"].high, widget.values["moment"]
+
+    assert moments() == (1, 3, 1)
+    assert "Which plate?" in widget.page and "rules.md, line 3" in widget.page and "Call 1 of 2" in widget.words
+    widget.set(moment=3)
+    assert "the plate" in widget.page and "rules.md" not in widget.page and "The end after 2 calls" in widget.words
+    widget.set(run="short")
+    assert moments() == (1, 2, 1) and "How long?" in widget.page and "Call 1 of 1" in widget.words
+    widget.set(run="none")
+    assert moments() == (1, 1, 1) and "KeyError" in widget.page
+    widget.set(run="long")
+    assert moments() == (1, 3, 1) and 'scope="row"' in widget.page and widget.image == ""
+    assert widget.fields[1]["high"] == 3, "the page is told of the new end"
 
 
 def test_no_run_is_refused():

@@ -18,10 +18,6 @@ def axes():
     return Figure(figsize=(8.4, 2.8), layout="constrained").add_subplot()
 
 
-def words_of(widget):
-    return widget.children[2].value
-
-
 def test_the_default_is_the_lessons_scenario():
     """12,000 of 14,500 tokens are 83 %; the rest of the defaults are the scenario's own."""
     words = draw_verdict(axes(), **DEFAULT)
@@ -32,38 +28,36 @@ def test_the_default_is_the_lessons_scenario():
 
 def test_it_turns_round_with_the_number_of_users_and_says_what_does_not_fit():
     widget = verdict_explorer()
-    names = list(DEFAULT)
-    controls = dict(zip(names, widget.children[0].children, strict=True))
-    assert "cheaper from R1" in words_of(widget)
-    controls["users"].value = 4
-    assert "cheaper from QwQ-32B" in words_of(widget)
-    controls["most_chips"].value = 8  # 671 GB in 8 bits, and 640 GB of memory
-    assert "DeepSeek-R1 cannot be served to 4 users on 8 x NVIDIA H800" in words_of(widget)
-    assert "QwQ-32B: chips 1, copies 1;" in words_of(widget)
-    controls["r1_bits"].value = 5  # 419 GB
-    assert "DeepSeek-R1: chips 8, copies 1;" in words_of(widget)
-    controls["most_chips"].value = 1
-    controls["chip"].value = "NVIDIA T4"  # 16 GB hold neither
-    assert words_of(widget).count("cannot be served") == 2
+    assert widget.values == DEFAULT
+    assert "cheaper from R1" in widget.words
+    widget.set(users=4)
+    assert "cheaper from QwQ-32B" in widget.words
+    widget.set(most_chips=8)  # 671 GB in 8 bits, and 640 GB of memory
+    assert "DeepSeek-R1 cannot be served to 4 users on 8 x NVIDIA H800" in widget.words
+    assert "QwQ-32B: chips 1, copies 1;" in widget.words
+    widget.set(r1_bits=5)  # 419 GB
+    assert "DeepSeek-R1: chips 8, copies 1;" in widget.words
+    widget.set(most_chips=1)
+    widget.set(chip="NVIDIA T4")  # 16 GB hold neither
+    assert widget.words.count("cannot be served") == 2
 
 
 def test_a_control_moves_what_it_should_and_no_more():
     widget = verdict_explorer()
-    controls = dict(zip(DEFAULT, widget.children[0].children, strict=True))
 
     def eur(name):
-        part = words_of(widget).split(f"{name}: ")[1]
+        part = widget.words.split(f"{name}: ")[1]
         return float(part.split(" s an answer and ")[1].split(" euros")[0].replace(",", ""))
 
     before = eur("QwQ-32B"), eur("DeepSeek-R1")
-    controls["usd_per_hour"].value = 4.0
+    widget.set(usd_per_hour=4.0)
     assert (eur("QwQ-32B"), eur("DeepSeek-R1")) == pytest.approx([2 * euros for euros in before], rel=2e-3)
-    controls["usd_per_hour"].value = 2.0
-    controls["length_percent"].value = 166
+    widget.set(usd_per_hour=2.0)
+    widget.set(length_percent=166)
     assert eur("QwQ-32B") == before[0] and eur("DeepSeek-R1") > 2 * before[1]  # twice the tokens, each a little dearer
-    controls["exam"].value = 1  # makers' own AIME: 79.5 and 79.8
+    widget.set(exam=1)  # makers' own AIME: 79.5 and 79.8
     assert exams_offered()[1].qwq == 0.795
-    assert "80% right" in words_of(widget) and eur("QwQ-32B") == before[0]
+    assert "80% right" in widget.words and eur("QwQ-32B") == before[0]
 
 
 def test_three_bars_and_their_figures():

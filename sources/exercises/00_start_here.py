@@ -6,12 +6,14 @@
 #
 # 1. **Answer.** Replace the two lines `# YOUR CODE HERE` and `raise NotImplementedError(...)` with your code. Leave the
 #    function's name and arguments as they are.
-# 2. **Run the check** in the cell below your answer. Silence means that it passed. A message names the mistake.
+# 2. **Run the check** in the cell below your answer. The line below it says that it passed, or repeats
+#    what is wrong and counts your tries; after three it offers a hint.
 #    A second check, with other numbers, stays hidden until you ask for your points.
 # 3. **Stuck?** `hint("tokens-per-second")` prints one hint. Call it again for the next.
 # 4. **See your points.** Save the notebook, then type `racecourse check 00_start_here` in a terminal in the course's
-#    folder. It runs a copy of your notebook, hidden checks included, and says what each exercise earned and why.
-#    Do that as often as you like.
+#    folder. It runs a copy of your notebook, hidden checks included, and says what each exercise earned and why. Do
+#    that as often as you like. (Colab has no such terminal; there the checks are what tells you, and a copy that you
+#    downloaded can be checked where the course is: `racecourse check path/to/00_start_here.ipynb`.)
 # 5. **Hand in**, if you are in a class: this one file, `00_start_here.ipynb`, in the way that your instructor names.
 #    On Colab, take it from *File → Download → Download .ipynb*.
 #
@@ -37,7 +39,7 @@ EXACT = True  # exercise 3: a model that needs all that may be used fits; one of
 #
 # A language model writes **tokens**, pieces of words, one after the other. You note the second at which each token
 # arrives, counted from the moment you pressed Enter. Before the first token the model reads your prompt, so the
-# first gap is not writing. Write `tokens_per_second`: the speed **from the first token to the last**.
+# wait for the first is not writing. Write `tokens_per_second`: the speed **from the first token to the last**.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -59,10 +61,21 @@ def tokens_per_second(arrivals_s: list[float]) -> float:
 speed = tokens_per_second([0.8, 0.9, 1.0, 1.1, 1.2])
 assert speed is not None, "nothing came back: end your function with `return ...`"
 assert not math.isclose(speed, 12.5), "12.5: five arrivals, but only four gaps between them; count the gaps"
-assert not math.isclose(speed, 5 / 1.2), "4.17: the clock starts when the first token arrives, not when you press Enter"
+assert not math.isclose(speed, 5 / 1.2), (
+    "4.17: two things. The clock starts when the first token arrives, not when you press Enter; and of the five tokens, "
+    "how many were written after that moment?"
+)
 assert not math.isclose(speed, 4 / 1.2), "3.33: the gaps are right, but the time runs from 0.8 s, not from 0"
 assert not math.isclose(speed, 0.1), "0.1 is seconds per token; turn the fraction over"
 assert math.isclose(speed, 10.0), f"worked example: expected 10.0 tokens per second, got {speed!r}"
+speed = tokens_per_second([2.0, 2.5, 2.6, 4.0])  # gaps of 0.5, 0.1 and 1.4 s
+assert not math.isclose(speed, 2.0), "arrivals 2.0, 2.5, 2.6, 4.0: 2.0 is the speed over the first gap; take all three"
+assert not math.isclose(speed, 1 / 1.4), "arrivals 2.0, 2.5, 2.6, 4.0: 0.71 is the speed over the last gap; take all three"
+assert not math.isclose(speed, (1 / 0.5 + 1 / 0.1 + 1 / 1.4) / 3), (
+    "arrivals 2.0, 2.5, 2.6, 4.0: 4.24 is the mean of the three gaps' own speeds, so that a short gap counts as much as a "
+    "long one; how many tokens in how many seconds, all in all?"
+)
+assert math.isclose(speed, 1.5), f"arrivals 2.0, 2.5, 2.6, 4.0: 3 tokens in 2 seconds make 1.5, got {speed!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "tokens-per-second-hidden", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 ### BEGIN HIDDEN TESTS
@@ -75,13 +88,23 @@ for n in (4, 9, 30):
     for gap in gaps:
         arrivals.append(arrivals[-1] + gap)
     speed, expected = tokens_per_second(list(arrivals)), 1 / (sum(gaps) / n)
-    assert math.isclose(speed, expected), f"arrivals {arrivals}: expected {expected}, got {speed!r}"
-speed = tokens_per_second([2.0, 2.5, 2.6, 4.0])
-assert math.isclose(speed, 1.5), f"gaps of different lengths: 3 tokens in 2 seconds make 1.5, got {speed!r}"
+    said = ", ".join(f"{arrival:.2f}" for arrival in arrivals)
+    assert math.isclose(speed, expected), (
+        f"{n + 1} arrivals, {n} uneven gaps, {said}: expected {n} tokens over all the time between the first and the last, "
+        f"{expected:.4g} per second, got {speed!r}"
+    )
+speed = tokens_per_second([1.0, 1.25, 3.0])
+assert math.isclose(speed, 1.0), f"arrivals 1.0, 1.25, 3.0: 2 tokens in 2 seconds make 1.0, got {speed!r}"
 speed = tokens_per_second([0.25, 0.25 + 1 / 64])
 assert math.isclose(speed, 64.0), f"two arrivals 1/64 s apart make 64 tokens per second, got {speed!r}"
-speed = tokens_per_second([0.7])
-assert speed == 0.0, f"one arrival has no gap, so the speed is 0.0, got {speed!r}"
+for arrivals in ([0.7], []):
+    try:
+        speed = tokens_per_second(list(arrivals))
+    except ZeroDivisionError:
+        speed = "a ZeroDivisionError"
+    except IndexError:
+        speed = "an IndexError"
+    assert speed == 0.0, f"arrivals {arrivals}: fewer than two have no gap, so the speed is 0.0, got {speed}"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "weight-bytes-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -121,13 +144,20 @@ assert size == 2000, f"1000 parameters of 16 bits are 2000 bytes, got {size!r}"
 # variant: if WORD_BYTES > 1
 size, words = weight_bytes(33, bits=4), {2: 18, 4: 20, 8: 24}[WORD_BYTES]
 assert size != 17, "17: you count bytes that are begun; in this version of the exercise words of << WORD_BYTES >> bytes count"
-assert size != 16, "16: that takes half a byte for none; a word that is begun counts as a whole"
+assert size != 16, "16: the half byte is lost, rounded down; a word that is begun counts as a whole"
 assert size == words, f"33 parameters of 4 bits are 16 and a half bytes, so {words} are taken, got {size!r}"
 # variant: endif
+# variant: if WORD_BYTES == 1
+size = weight_bytes(33, bits=4)
+assert size != 16, "33 parameters of 4 bits are 16 and a half bytes: 16 is rounded down; a byte that is begun counts"
+assert size == 17, f"33 parameters of 4 bits are 16 and a half bytes, and a byte that is begun counts: expected 17, got {size!r}"
+# variant: endif
 size = weight_bytes(100, bits=4, block=32)
+# 100 parameters of 4 bits are 50 bytes. A version of this exercise may count whole words of 2, 4 or 8 bytes instead.
 packed = {1: 50, 2: 50, 4: 52, 8: 56}[WORD_BYTES]
 assert size != packed, f"{packed}: the scales are missing; every block of 32 has one, of << '1 byte' if SCALE_BYTES == 1 else '%d bytes' % SCALE_BYTES >>"
 assert size != packed + 3 * SCALE_BYTES, f"{size}: the last 4 parameters are a block too, and it has a scale of its own"
+assert size != packed + 100 / 32 * SCALE_BYTES, f"{size}: 3 and an eighth scales? a block that is begun has a whole one"
 # variant: if SCALE_BYTES == 2
 assert size != packed + 4, f"{size}: four scales, but each takes 2 bytes"
 # variant: else
@@ -149,8 +179,8 @@ for bits, block in [(4, None), (3, 7), (8, 64), (4, 32), (2, 100)]:
     assert size == expected, f"{n} parameters of {bits} bits, block {block}: expected {expected} bytes, got {size!r}"
 size = weight_bytes(134_515_008, bits=32)
 assert size == 538_060_032, f"134,515,008 parameters of 32 bits are 538,060,032 bytes, got {size!r}"
-size, taken = weight_bytes(33, bits=4), {1: 17, 2: 18, 4: 20, 8: 24}[WORD_BYTES]
-assert size == taken, f"33 parameters of 4 bits are 16 and a half bytes, so {taken} are taken, got {size!r}"
+size, taken = weight_bytes(11, bits=3), {1: 5, 2: 6, 4: 8, 8: 8}[WORD_BYTES]
+assert size == taken, f"11 parameters of 3 bits are 33 bits, 4 bytes and an eighth, so {taken} are taken, got {size!r}"
 size, taken = weight_bytes(130, bits=8, block=64), {1: 130, 2: 130, 4: 132, 8: 136}[WORD_BYTES]
 expected = taken + 3 * SCALE_BYTES
 assert size == expected, f"130 parameters of 8 bits in blocks of 64: {taken} bytes and 3 scales make {expected}, got {size!r}"
@@ -208,16 +238,23 @@ names = models_that_fit({"a": 2_000_000_000, "b": 3_100_000_000, "c": 1_000_000_
 # variant: if ORDER == "largest"
 assert names != ["c", "a", "b"], "that is the smallest first; the largest comes first"
 assert names != ["a", "c"], "b is missing: 3.1 GB fit into 3 GiB, because a GiB is 2**30 bytes, not 10**9"
+assert names != ["c"], "only c: 0.25 is the share that stays free, so 3 of the 4 GiB may be used, not 1"
 assert names == ["b", "a", "c"], f"all three fit into 3 GiB, the largest first: expected ['b', 'a', 'c'], got {names!r}"
 # variant: else
 assert names != ["b", "a", "c"], "that is the largest first; in this version of the exercise the smallest comes first"
 assert names != ["c", "a"], "b is missing: 3.1 GB fit into 3 GiB, because a GiB is 2**30 bytes, not 10**9"
+assert names != ["c"], "only c: 0.25 is the share that stays free, so 3 of the 4 GiB may be used, not 1"
 assert names == ["c", "a", "b"], f"all three fit into 3 GiB, the smallest first: expected ['c', 'a', 'b'], got {names!r}"
 # variant: endif
 # variant: if TIES == "reverse"
 names = models_that_fit({"a": 10**9, "c": 10**9, "b": 10**9}, memory_gib=4, reserve=0.25)
 assert names != ["a", "b", "c"], "equal sizes in alphabetical order; in this version of the exercise it is the reverse, z before a"
 assert names == ["c", "b", "a"], f"three of equal size, in reverse alphabetical order: expected ['c', 'b', 'a'], got {names!r}"
+# variant: else
+names = models_that_fit({"b": 10**9, "a": 10**9, "c": 10**9}, memory_gib=4, reserve=0.25)
+assert names != ["c", "b", "a"], "three of equal size, c before a: does reverse=True turn the names round, too?"
+assert names != ["b", "a", "c"], "three of equal size stand as they came in; equal sizes are sorted by name"
+assert names == ["a", "b", "c"], f"three of equal size, in alphabetical order: expected ['a', 'b', 'c'], got {names!r}"
 # variant: endif
 # variant: if not EXACT
 names = models_that_fit({"full": 2**31, "less": 2**31 - 1}, memory_gib=4, reserve=0.5)
@@ -243,6 +280,19 @@ def in_order(sizes, room):
     return found
 
 
+def apart(names, expected, sizes, room):
+    """Where the two lists differ, in words."""
+    for name in expected:
+        if name not in names:
+            full = "exactly what may be used," if sizes[name] == room else f"{room:,} may be used, so it fits,"
+            return f"{name!r} needs {sizes[name]:,} bytes, {full} and is missing"
+    for name in names:
+        if name not in expected:
+            full = "exactly what may be used" if sizes.get(name) == room else f"and only {room:,} may be used"
+            return f"{name!r} needs {sizes.get(name, 0):,} bytes, {full}; it does not fit"
+    return f"the right models; {ORDER} first and equal sizes by name ({TIES}), expected {expected}"
+
+
 for reserve in (0.125, 0.5, 0.75):
     memory_gib = rng.randint(8, 64)
     room = int(memory_gib * 2**30 * (1 - reserve))
@@ -250,10 +300,12 @@ for reserve in (0.125, 0.5, 0.75):
     some = [rng.randint(1, 2 * room) for _ in range(5)]
     sizes = dict(zip(rng.sample("abcdefghijklmnop", 9), [room, room + 1, twin, twin, *some], strict=True))
     names, expected = models_that_fit(dict(sizes), memory_gib, reserve), in_order(sizes, room)
-    assert names == expected, f"{sizes}, {memory_gib} GiB, reserve {reserve}: expected {expected}, got {names!r}"
+    assert names == expected, (
+        f"{memory_gib} GiB, reserve {reserve}: {apart(names, expected, sizes, room)}; got {names!r} from {sizes}"
+    )
 sizes = {"exact": 3 * 2**30, "over": 3 * 2**30 + 1, "under": 3 * 2**30 - 1}
 names, expected = models_that_fit(dict(sizes), memory_gib=4, reserve=0.25), in_order(sizes, 3 * 2**30)
-assert names == expected, f"3 GiB usable; exactly that, a byte more and a byte less: expected {expected}, got {names!r}"
+assert names == expected, f"3 GiB usable; 'exact' needs that, 'over' a byte more, 'under' a byte less: expected {expected}, got {names!r}"
 sizes = {"x": 2**30, "p": 2**32, "m": 2**30, "q": 2**34}
 names, expected = models_that_fit(dict(sizes), memory_gib=10, reserve=0.2), in_order(sizes, 2**33)
 assert names == expected, f"8 GiB usable, q is too large, m and x are equal in size: expected {expected}, got {names!r}"

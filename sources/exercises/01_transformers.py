@@ -124,7 +124,7 @@ for name, tensor in real_layer(LAYER).items():
 # ## 1 · A norm for every head  (difficulty 1 of 5 · 8 minutes · 8 points)
 #
 # Qwen3 drops the biases in QwQ-32B's attention and adds one thing: every query vector and every key vector goes
-# through an RMSNorm of its own before it is turned. One weight of `C` numbers serves all query heads. Write
+# through an RMSNorm of its own before its position turns it. One weight of `C` numbers serves all query heads. Write
 # `head_norm`, which takes the projection's output as it comes, cuts it into heads and normalises **each head by
 # itself**: divide by `sqrt(mean of squares + eps)`, then multiply by << "the weight" if GAIN == "weight" else "**1 plus the weight**, as Gemma does: a weight of 0 changes nothing" >>.
 #
@@ -213,6 +213,10 @@ for length in (2**0.5, 3.0):  # F.normalize without and with eps
         "the root"
     )
 assert not same(out[0, 0, 0], torch.tensor([2.0, 10.0])), "[2, 10]: eps is missing; it is sqrt(mean square + eps)"
+mixed = torch.tensor([1.0, 5.0]) / 4 * torch.tensor([2.0, 10.0])  # the first channels of both heads, normalised
+assert not same(out[0, 0, 0], mixed), (
+    "head 0 holds channels 0 and 2: the row is cut as (C, H); it is (H, C), head 0 has its first C channels"
+)
 assert same(out[0, 0, 0], torch.tensor([1.0, 5.0])), f"worked example, head 0: expected [1.0, 5.0], got {head_0}"
 assert same(out[0, 1, 0], torch.tensor([2.5, 2.5])), f"worked example, head 1: expected [2.5, 2.5], got {head_1}"
 C, queries_BTE = model.config.head_dim, real_layer(LAYER)["queries_TE"][None]
@@ -251,7 +255,10 @@ for B, T, H, C, eps in [(2, 5, 4, 6, 0.5), (3, 4, 3, 8, 2.0)]:
     for b, t, h in [(0, 0, 0), (B - 1, 1, H - 1), (0, T - 1, 1)]:
         vector = x[b, t, h * C : (h + 1) * C]
         expected = vector / (vector @ vector / C + eps) ** 0.5 * gain
-        assert torch.allclose(out[b, h, t], expected, atol=1e-5), f"row {b}, token {t}, head {h} of {H} is wrong"
+        said, right = ([round(number, 3) for number in vector.tolist()] for vector in (out[b, h, t], expected))
+        assert torch.allclose(out[b, h, t], expected, atol=1e-5), (
+            f"B={B}, T={T}, H={H}, C={C}, eps={eps}: row {b}, token {t}, head {h}: expected {right}, got {said}"
+        )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "count-parts-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -311,6 +318,7 @@ def count_parts(c: dict) -> dict[str, int]:
 
 
 # %% nbgrader={"grade": true, "grade_id": "count-parts-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# In other versions of this exercise cached are bytes, or the total leaves out embedding and head: CACHED_IN and TOTAL_OF.
 tiny = {"V": 10, "D": 4, "L": 1, "H": 2, "K": 1, "C": 2, "F": 6, "tied": True, "qkv_bias": False, "qk_norm": False}
 parts = count_parts(dict(tiny))
 assert parts is not None, "nothing came back: end your function with `return ...`"
@@ -363,6 +371,11 @@ assert parts["attention"] == 3 * (90 + 12), (
     f"3 layers, D=5, C=3, with biases: expected 306 for attention, got {parts['attention']!r}"
 )
 assert parts["head"] == 50, f"an untied head is a matrix of its own: expected 50, got {parts['head']!r}"
+assert parts["embedding"] == 50, f"V=10, D=5: expected 50 for the embedding, got {parts['embedding']!r}"
+assert parts["feed_forward"] != 90, "90 for feed_forward: that is one layer; there are L = 3 of them"
+assert parts["feed_forward"] == 270, f"3 layers, D=5, F=6: expected 270 for feed_forward, got {parts['feed_forward']!r}"
+assert parts["norms"] not in (15, 20), f"{parts['norms']} for norms: each of the 3 layers has two of D = 5, and one comes last"
+assert parts["norms"] == 35, f"3 layers, D=5: expected 35 for norms, got {parts['norms']!r}"
 # variant: if CACHED_IN == "numbers"
 assert parts["cached"] == 18, f"3 layers, K=1, C=3: expected 18 numbers cached per token, got {parts['cached']!r}"
 # variant: else
@@ -504,7 +517,14 @@ import torch
 
 for H, C, D in [(3, 8, 5), (1, 10, 2), (4, 2, 3)]:
     weight = torch.arange(H * C * D, dtype=torch.float32).view(H * C, D)
-    out = to_neighbours(weight.clone(), n_heads=H)
+    try:
+        out = to_neighbours(weight.clone(), n_heads=H)
+    except (RuntimeError, IndexError):
+        out = None
+    assert out is not None, (
+        f"{H * C} rows, {H} heads: each has {H * C} / {H} = {C} rows. Your code does not run on that: is C or the number of "
+        "heads written into it as a number?"
+    )
     assert out.shape == weight.shape, f"{H} heads of {C}: expected shape {tuple(weight.shape)}, got {tuple(out.shape)}"
     for h in range(H):
         for i in range(C // 2):
@@ -595,7 +615,8 @@ assert not out[0].triu(1).any() or out[0].tril(-1).any(), (
 )
 assert not out[0].triu(1).any(), "a query looks at a later key: s <= t is violated"
 # variant: if PAD_SIDE == "left"
-assert out[0, 3, 3], "query 3 does not see itself: s = t is allowed"
+assert out[0, 2, 2] or out[0, 3, 3], "queries do not see themselves: s = t is allowed"
+assert out[0, 3, 3], "query 3 does not see key 3, as if that were padding; the padding is on the left, the first n_pad tokens"
 # variant: else
 assert out[0, 2, 2], "query 2 does not see itself: s = t is allowed"
 assert out[0, 3, 3], "query 3 is padding and sees nothing: its softmax would be NaN; let it look at itself"
@@ -772,12 +793,19 @@ assert same(out["q_HTC"], queries, 1e-3), (
 )
 weights = out["weights_HTS"]
 assert not weights.triu(1).any(), "some query puts weight on a later key: the attention is causal"
+assert not same(weights.sum(-2), torch.ones(weights.shape[:2])), (
+    "the columns of the attention weights sum to 1, not the rows: the softmax runs over the queries; it should run over the keys"
+)
 assert same(weights.sum(-1), torch.ones(weights.shape[:2])), (
     "the rows of the attention weights do not sum to 1: later keys must be gone before the softmax, not after it"
 )
 key_0, every_token = turn_halves(cut_heads(real["keys_TE"], c.head_dim), c.rope_theta)[0], torch.eye(weights.shape[1])
 for head, message in (
-    (0, "query head 0 uses key head 0, and its weights are not the real ones: are the keys cut like the queries?"),
+    (
+        0,
+        "query head 0 uses key head 0; its weights sum to 1, but they are not the real ones. Are the keys cut like the "
+        "queries, and turned like them? Are scores divided by sqrt(C)?",
+    ),
     (1, "query head 0 is right, head 1 is not: which key-value head does query head 1 use?"),
 ):
     expected = F.scaled_dot_product_attention(queries[head], key_0, every_token, is_causal=True)
@@ -828,14 +856,37 @@ for H, K, C, T in [(6, 2, 4, 5), (4, 4, 6, 7), (6, 3, 8, 4)]:
     rope = small.rotary(torch.arange(T)[None], torch.float32)
     expected = block(x[None], rope, torch.ones(1, T, T).tril().bool(), None)[0]
     out = layer(x.clone(), {name: weight.data.clone() for name, weight in w.items()}, H, K, 0.1, 50.0)
-    assert out["output_TD"].shape == (T, 12), (
-        f"H={H}, K={K}: expected shape {(T, 12)}, got {tuple(out['output_TD'].shape)}"
+    what = f"another layer, H={H}, K={K}, C={C}, eps 0.1, theta 50"
+    shapes = {"q_HTC": (H, T, C), "weights_HTS": (H, T, T), "after_attention_TD": (T, 12), "output_TD": (T, 12)}
+    for name, shape in shapes.items():
+        assert out[name].shape == shape, f"{what}: expected {name} of shape {shape}, got {tuple(out[name].shape)}"
+    # The layer once more, head by head, for the parts on the way.
+    normed = w["attention_norm"] * x / (x.square().mean(-1, keepdim=True) + 0.1).sqrt()
+    angle = torch.arange(T)[:, None] * 50.0 ** (-torch.arange(0, C, 2) / C)
+    parts = {}
+    for name, n_heads in (("q", H), ("k", K)):
+        for head in range(n_heads):
+            a, b = (normed @ w[name][head * C : (head + 1) * C].T).chunk(2, dim=-1)
+            turned = (a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin())
+            parts[name, head] = torch.cat(turned, dim=-1)
+    later, added = torch.ones(T, T).triu(1).bool(), torch.zeros(T, 12)
+    for head in range(H):
+        group = head // (H // K)
+        assert torch.allclose(out["q_HTC"][head], parts["q", head], atol=1e-4), (
+            f"{what}: q_HTC of query head {head} is not right. Does it follow H, eps and theta as they come in?"
+        )
+        scores = parts["q", head] @ parts["k", group].T / C**0.5
+        seen = scores.masked_fill(later, float("-inf")).softmax(-1)
+        assert torch.allclose(out["weights_HTS"][head], seen, atol=1e-4), (
+            f"{what}: q_HTC is right up to head {head}, weights_HTS of query head {head} are not; it uses key-value head {group}"
+        )
+        values = normed @ w["v"][group * C : (group + 1) * C].T
+        added += seen @ values @ w["out"][:, head * C : (head + 1) * C].T
+    assert torch.allclose(out["after_attention_TD"], x + added, atol=1e-4), (
+        f"{what}: queries and weights are right, after_attention_TD is not: the values, or the matrix `out`"
     )
     assert torch.allclose(out["output_TD"], expected, atol=1e-4), (
-        f"H={H}, K={K}, C={C}: the output differs from the layer's"
-    )
-    assert out["weights_HTS"].shape == (H, T, T), (
-        f"attention weights: expected {(H, T, T)}, got {tuple(out['weights_HTS'].shape)}"
+        f"{what}: right up to after_attention_TD, output_TD is not: the second norm, or the feed-forward part"
     )
 ### END HIDDEN TESTS
 
@@ -957,22 +1008,24 @@ expected = torch.tensor([0.0, 1.0, 2.0]).softmax(-1)
 assert not same(hot[0, 1], torch.tensor([0.0, 4.0, 8.0]).softmax(-1)[2]), (
     "the logits are divided by the temperature, not multiplied"
 )
-assert not same(hot[0, 1], torch.tensor([0.0, 2.0, 4.0]).softmax(-1)[2]), (
-    "temperature 2 changed nothing: divide the logits by it"
-)
+cold = torch.tensor([0.0, 2.0, 4.0]).softmax(-1)
+assert not same(hot[0, 1], cold[2]), "temperature 2 changed nothing: divide the logits by it"
+assert not same(hot[0, 1], cold[2] / 2), "the probabilities are divided by the temperature; it is the logits, before the softmax"
 assert not same(hot[:, 1], torch.zeros(2)) and same(hot[0, 1], expected[2]), (
-    f"temperature 2, row 0: token 1 stands behind {expected[2]:.4f}, got {hot[0, 1]:.4f}"
+    f"temperature 2, logits [0, 2, 4]: expected {expected[2]:.4f} before token 1, got {hot[0, 1]:.4f}"
 )
 # variant: else
 expected = 1 - torch.tensor([0.0, 1.0, 2.0]).softmax(-1)[0]
 assert not same(hot[0, 1], 1 - torch.tensor([0.0, 4.0, 8.0]).softmax(-1)[0]), (
     "the logits are divided by the temperature, not multiplied"
 )
-assert not same(hot[0, 1], 1 - torch.tensor([0.0, 2.0, 4.0]).softmax(-1)[0]), (
-    "temperature 2 changed nothing: divide the logits by it"
+cold = torch.tensor([0.0, 2.0, 4.0]).softmax(-1)
+assert not same(hot[0, 1], 1 - cold[0]), "temperature 2 changed nothing: divide the logits by it"
+assert not same(hot[0, 1], (1 - cold[0]) / 2), (
+    "the probabilities are divided by the temperature; it is the logits, before the softmax"
 )
 assert same(hot[0, 1], expected), (
-    f"temperature 2, row 0: up to token 1 stand {expected:.4f}, got {hot[0, 1]:.4f}"
+    f"temperature 2, logits [0, 2, 4]: expected {expected:.4f} up to token 1, got {hot[0, 1]:.4f}"
 )
 # variant: endif
 assert same(hot[1], hot[0].flip(0)), "row 1 is row 0 reversed; each row is sorted and summed by itself"
@@ -1017,9 +1070,13 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
         for v in range(V):
             first = range(v) if TIE_FIRST == "smaller" else range(v + 1, V)
             before = [u for u in range(V) if logits[b, u] > logits[b, v] or (logits[b, u] == logits[b, v] and u in first)]
-            expected = (probs[b, before].sum() + own * probs[b, v]).item()
-            assert abs(out[b, v].item() - expected) < 1e-5, (
-                f"B={B}, V={V}, temperature {temperature}: token {v} of row {b}"
+            expected, said = (probs[b, before].sum() + own * probs[b, v]).item(), out[b, v].item()
+            cold = logits[b].double().softmax(-1)
+            same_as_cold = temperature != 1 and abs(said - (cold[before].sum() + own * cold[v]).item()) < 1e-5
+            assert abs(said - expected) < 1e-5, (
+                f"B={B}, V={V}, temperature {temperature}: row {b}, token {v}: expected {expected:.4f} "
+                f"{'before it' if own == 0 else 'up to it'}, got {said:.4f}"
+                f"{', which is the number at temperature 1' if same_as_cold else ''}"
             )
 ### END HIDDEN TESTS
 
@@ -1039,8 +1096,8 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
 #
 # Worked example: `K = C = 1`, `W = 4`, the key of position `p` is `10 p`. Positions 0, 1, 2 into an empty ring → ring
 # <% if ROUND == "up" and FIRST_SLOT == 0 %>
-# `[0, 10, 20, 0]`, positions `[0, 1, 2, -1]`. Then positions 3 and 4 → ring `[40, 10, 20, 30]`, positions
-# `[4, 1, 2, 3]`.
+# `[0, 10, 20, 0]`, positions `[0, 1, 2, -1]`. Then positions 3 and 4, with `n_seen = 3` → ring `[40, 10, 20, 30]`,
+# positions `[4, 1, 2, 3]`.
 # <% else %>
 # <% set turn = 1 if ROUND == "up" else -1 %>
 # <% set keys, first, then = [], [], [] %>
@@ -1050,7 +1107,7 @@ for B, V, temperature in [(3, 7, 0.7), (1, 50, 1.5), (4, 20, 1.0)]:
 # <% set _ = first.append(p if p < 3 else -1) %>
 # <% set _ = then.append(p if p > 0 else 4) %>
 # <% endfor %>
-# `<< keys >>`, positions `<< first >>`: position 0 goes into slot << FIRST_SLOT >>. Then positions 3 and 4 → ring `[<< then | join("0, ") >>0]`, positions
+# `<< keys >>`, positions `<< first >>`: position 0 goes into slot << FIRST_SLOT >>. Then positions 3 and 4, with `n_seen = 3` → ring `[<< then | join("0, ") >>0]`, positions
 # `<< then >>`.
 # <% endif %>
 #
@@ -1104,6 +1161,9 @@ assert ring[0, :, 0].tolist() == [0, 10, 20, 0], f"first write: expected [0, 10,
 assert positions.shape == (4,), f"positions: one per slot, expected shape (4,), got {tuple(positions.shape)}"
 assert positions[3] != 0 and positions[3] != 3, "slot 3 is empty: its position is -1"
 assert positions.tolist() == [0, 1, 2, -1], f"first write: expected positions [0, 1, 2, -1], got {positions.tolist()}"
+positions = ring_write(torch.zeros(1, 5, 1), 0, keys(0, 1))[1].tolist()
+assert min(positions) >= -1, f"2 tokens into 5 slots: positions {positions}; every empty slot has -1, not a number below it"
+assert positions == [0, 1, -1, -1, -1], f"2 tokens into 5 slots: expected positions [0, 1, -1, -1, -1], got {positions}"
 ring, positions = ring_write(torch.tensor([[[0.0], [10.0], [20.0], [0.0]]]), 3, keys(3, 4))
 said = ring[0, :, 0].tolist()
 assert said != [30, 40, 20, 0], "the second write began at slot 0; position 3 belongs to slot 3 % 4"
@@ -1137,6 +1197,11 @@ assert positions.tolist() != [0, 1, 2, -1], f"first write: the positions are tho
 assert positions[there[3]] not in (0, 3), f"slot {there[3]} is empty: its position is -1"
 expected = laid(0, 1, 2, -1)
 assert positions.tolist() == expected, f"first write: expected positions {expected}, got {positions.tolist()}"
+positions, expected = ring_write(torch.zeros(1, 5, 1), 0, keys(0, 1))[1].tolist(), [-1] * 5
+for p in (0, 1):
+    expected[(FIRST_SLOT + p if ROUND == "up" else FIRST_SLOT - p) % 5] = p
+assert min(positions) >= -1, f"2 tokens into 5 slots: positions {positions}; every empty slot has -1, not a number below it"
+assert positions == expected, f"2 tokens into 5 slots: expected positions {expected}, got {positions}"
 ring, positions = ring_write(torch.tensor(laid(0, 10, 20, 0)).float().view(1, 4, 1), 3, keys(3, 4))
 said, expected = ring[0, :, 0].tolist(), laid(40, 10, 20, 30)
 assert said != laid(30, 40, 20, 0), f"the second write began where position 0 lies; position 3 belongs to slot {there[3]}"
@@ -1186,8 +1251,15 @@ for K, W, C, pieces in [(2, 5, 3, [1] * 12), (3, 4, 2, [9, 1, 3, 4]), (1, 7, 2, 
         assert positions.tolist() == expected, f"{what}: expected positions {expected}, got {positions.tolist()}"
         assert positions.dtype == torch.int64, f"positions are int64, got {positions.dtype}"
         for slot, p in enumerate(expected):
-            key = keys[:, p] if p >= 0 else torch.zeros(K, C)
-            assert torch.equal(ring[:, slot], key), f"{what}: slot {slot} does not hold the key of position {p}"
+            key, held = keys[:, p] if p >= 0 else torch.zeros(K, C), "none of the keys"
+            for q in range(n_seen):
+                held = f"that of position {q}" if torch.equal(ring[:, slot], keys[:, q]) else held
+            if torch.equal(ring[0, slot], key[0]):
+                held = "it in head 0, but not in the other heads"
+            long = f" Where does a write of more than {W} tokens begin, after others?" if T > W and n_seen > T else ""
+            assert torch.equal(ring[:, slot], key), (
+                f"{what}: slot {slot} should hold {f'the key of position {p}' if p >= 0 else 'zeros'}, it holds {held}.{long}"
+            )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "absorb-block-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1278,6 +1350,12 @@ assert [m, total, acc] == [1.0986, 1.3333, 5.3333], (
 out = absorb_block(fresh(1, 4), torch.ones(1, 4), torch.ones(1, 4), torch.ones(1, 4), yes)
 assert out[0].item() != 4, "a score of 4: it is q · k divided by sqrt(C), here by 2"
 assert out[0].item() == 2, f"C=4, q and k all ones: expected the score 2, got {out[0].item()}"
+two = torch.tensor([[1.0], [3.0]])
+out = absorb_block(fresh(2, 1), two, torch.tensor([[0.0], [1.0], [-1.0]]), torch.ones(3, 1), torch.ones(2, 3).bool())
+shapes = [tuple(part.shape) for part in out]
+assert shapes == [(2,), (2,), (2, 1)], f"two queries, three keys: expected shapes [(2,), (2,), (2, 1)], got {shapes}"
+assert out[0].tolist() != [3, 3], "two queries with scores up to 1 and up to 3: both have the maximum 3; each keeps its own"
+assert same(out[0], two[:, 0]), f"two queries with scores up to 1 and up to 3: expected max [1, 3], got {out[0].tolist()}"
 out = absorb_block(fresh(1, 1), one, one * 5000, one * 7, yes)
 assert out[1].isfinite().all() and numbers(out) == [5000, 1, 7], (
     f"a score of 5000: expected [5000, 1, 7], got {numbers(out)}; subtract first"
@@ -1315,16 +1393,24 @@ for T, S, C, size, scale in [(6, 12, 4, 5, 1.0), (3, 9, 16, 2, 40.0), (5, 5, 2, 
     seen = mask.any(1)
     assert [tuple(part.shape) for part in state] == [(T,), (T,), (T, C)], f"{what}: the state's shapes changed"
     assert not any(part.isnan().any() for part in state), f"{what}: NaN in the state"
-    assert torch.allclose(state[0].double(), scores.amax(1), rtol=1e-4, atol=1e-4), (
-        f"{what}: the running maximum is wrong"
-    )
-    expected = scores[seen].softmax(-1) @ v.double()
-    attention = (state[2] / state[1][:, None])[seen].double()
-    assert torch.allclose(attention, expected, rtol=1e-3, atol=1e-3), (
-        f"{what}: acc / sum is not the attention over all blocks"
-    )
-    sums = (scores[seen] - scores[seen].amax(1, keepdim=True)).exp().sum(1)
-    assert torch.allclose(state[1][seen].double(), sums, rtol=1e-3), f"{what}: the running sum is wrong"
+    best = scores.amax(1)
+    for t in range(T):
+        said = state[0][t].double()
+        foreign = any(torch.isclose(said, best[u], rtol=1e-4, atol=1e-4) for u in range(T) if u != t)
+        assert torch.isclose(said, best[t], rtol=1e-4, atol=1e-4), (
+            f"{what}: the maximum of query {t} is {said:.4g}, expected {best[t]:.4g}"
+            f"{'; that is the largest score of another query, each keeps its own' if foreign else ''}"
+        )
+    for t in seen.nonzero()[:, 0].tolist():
+        expected, attention = scores[t].softmax(-1) @ v.double(), (state[2][t] / state[1][t]).double()
+        right, said = ([round(number, 3) for number in vector.tolist()] for vector in (expected, attention))
+        assert torch.allclose(attention, expected, rtol=1e-3, atol=1e-3), (
+            f"{what}: query {t}: acc / sum is {said}, its attention over all blocks {right}"
+        )
+        total = (scores[t] - best[t]).exp().sum()
+        assert torch.isclose(state[1][t].double(), total, rtol=1e-3), (
+            f"{what}: query {t}: the sum is {state[1][t]:.4g}, expected {total:.4g}; acc / sum is right, so acc is off by as much"
+        )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "table-heads-text", "locked": true, "schema_version": 3, "solution": false, "task": false}

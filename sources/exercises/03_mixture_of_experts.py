@@ -119,8 +119,8 @@ print(f"the gates of 4 experts: {tuple(example_gates.shape)}; their row sums are
 # | `k` | int, `1 <= k <= E` | | |
 # | `style` | one of the four words | | |
 #
-# Two equal logits may decide who is chosen, either is right, but never more than `k`. In `"mixtral"` logits may be in the
-# thousands.
+# Where equal logits compete for the last place, any of them is right; never are more than `k` chosen. In `"mixtral"`
+# logits may be in the thousands.
 #
 # Worked example: logits `[ln 6, ln 3, ln 2, ln 1]`, `k = 2`. Their softmax is `[6, 3, 2, 1] / 12`. `"olmoe"` keeps
 # `[0.5, 0.25, 0, 0]`, and the other half of the weight is lost. `"qwen3"` divides by 0.75: `[2/3, 1/3, 0, 0]`.
@@ -206,6 +206,7 @@ assert same(out[0], torch.tensor([2 / 3, 1 / 3, 0.0, 0.0])), (
     f"mixtral: expected [2/3, 1/3, 0, 0], got {out[0].tolist()}"
 )
 assert same(out[1], torch.tensor([0.0, 0.0, 9 / 13, 4 / 13])), f"mixtral, token 1: got {out[1].tolist()}"
+# The weights of this style are multiplied by ROUTE_FACTOR, << ROUTE_FACTOR >> in this version of the exercise.
 out = gates(three_tokens.clone(), 2, "deepseek")
 # variant: if ROUTE_FACTOR == 1
 assert not same(out[0], torch.tensor([6 / 7, 0.75, 0.0, 0.0])), "deepseek: sigmoids, but not yet divided by their sum"
@@ -233,10 +234,16 @@ assert same(out[0], ROUTE_FACTOR * torch.tensor([6 / 7, 3 / 4, 0.0, 0.0]) / (6 /
 assert same(out[1], ROUTE_FACTOR * torch.tensor([0.0, 0.0, 0.9, 0.8]) / 1.7), (
     f"deepseek, token 1: got {out[1].tolist()}"
 )
-assert gates(three_tokens.clone().requires_grad_() * 1, 2, "qwen3").requires_grad, (
-    "no gradient flows back to the logits, so a router could not learn; keep to tensors, without .tolist() or .item()"
-)
 for style in ("olmoe", "qwen3", "mixtral", "deepseek"):
+    logits = three_tokens.clone()
+    gates(logits, 2, style)
+    assert torch.equal(logits, three_tokens), (
+        f"{style}: the logits that came in were changed in place; compute new tensors, or change a clone"
+    )
+    assert gates(three_tokens.clone().requires_grad_() * 1, 2, style).requires_grad, (
+        f"{style}: no gradient flows back to the logits, so a router could not learn; keep to tensors, without .tolist(), "
+        ".item() or torch.tensor(...)"
+    )
     out = gates(torch.tensor([[1.0, 1.0, 1.0, 0.0]]), 2, style)
     n_chosen = int((out != 0).sum())
     assert n_chosen == 2, (
@@ -270,7 +277,11 @@ for N, E, k in [(5, 6, 2), (3, 7, 1), (4, 3, 3), (6, 9, 4)]:
             total = sum(scores[e] for e in over)
             total /= ROUTE_FACTOR if style == "deepseek" else 1
             expected = [scores[e] / total if e in chosen else 0.0 for e in range(E)]
-            assert torch.allclose(out[n], torch.tensor(expected), atol=1e-5), f"{what}: token {n} is wrong"
+            n_weights, said = int((out[n] != 0).sum()), [round(weight, 4) for weight in out[n].tolist()]
+            assert n_weights == k, f"{what}: token {n}: expected k = {k} numbers that are not 0, got {n_weights}: {said}"
+            assert torch.allclose(out[n], torch.tensor(expected), atol=1e-5), (
+                f"{what}: token {n}: expected {[round(weight, 4) for weight in expected]}, got {said}"
+            )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "gates-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -308,12 +319,12 @@ print("qwen3 and mixtral give the same table:", same(gates(some, 3, "qwen3"), ga
 # | `E`, `S` | routed and shared experts | `"shared_gate_up_GD"` | all shared experts as **one** part of width `S * F`: `G = 2 * S * F`, all gates first, then all ups |
 # | `weight_sum` | what a token's weights sum to | `"shared_down_DF"` | its other matrix, `D` rows, `S * F` columns |
 #
-# With `S = 0` the two shared tensors are left out of the dict. One of the three matrices has to be made smaller, and only
-# one may be: by what, and which?
+# With `S = 0` the two shared tensors are left out of the dict. One of the three matrices has to be made smaller: by what?
+# A smaller `gate` would not do (why?). A smaller `up` would do, and so would a smaller `down`: let it be `down`.
 #
-# Worked example: `D = F = 1`, gate `[[2]]`, up `[[3]]`, down `[[6]]`, `E = 2`, `S = 1`, `weight_sum = 2`. The routed
+# Worked example: `D = F = 1`, gate `[[2]]`, up `[[3]]`, down `[[6]]`, `E = 4`, `S = 1`, `weight_sum = 2`. The routed
 # experts count twice together, the shared one once: `down / 3 = 2`. So `gate_up` is `[[2], [3]]` and `down` is `[[2]]` for
-# each of the two experts, and the same for the shared part.
+# each of the four experts, and the same for the shared part.
 #
 # Before you write: right after upcycling all experts say the same. Which parameters then get a gradient of exactly zero
 # in the first training step: the experts', the shared part's, or the router's?
@@ -341,24 +352,40 @@ def upcycle(
 
 # %% nbgrader={"grade": true, "grade_id": "upcycle-visible", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 gate, up, down = torch.tensor([[2.0]]), torch.tensor([[3.0]]), torch.tensor([[6.0]])
-out = upcycle(gate, up, down, E=2, S=1, weight_sum=2.0)
+out = upcycle(gate, up, down, E=4, S=1, weight_sum=2.0)
 assert out is not None, "nothing came back: end your function with `return ...`"
+assert [matrix.item() for matrix in (gate, up, down)] == [2.0, 3.0, 6.0], (
+    f"gate, up and down came in as 2, 3 and 6 and are now {[matrix.item() for matrix in (gate, up, down)]}: they were changed "
+    "in place (`/=`, say); compute a new tensor"
+)
 expected_keys = ["down_EDF", "gate_up_EGD", "shared_down_DF", "shared_gate_up_GD"]
 assert sorted(out) == expected_keys, f"with S = 1 the dict needs {expected_keys}, got {sorted(out)}"
-assert out["gate_up_EGD"].shape == (2, 2, 1), (
-    f"gate_up: 2 experts with 2 * F = 2 rows of D = 1: expected (2, 2, 1), got {tuple(out['gate_up_EGD'].shape)}"
+assert out["gate_up_EGD"].shape == (4, 2, 1), (
+    f"gate_up: 4 experts with 2 * F = 2 rows of D = 1: expected (4, 2, 1), got {tuple(out['gate_up_EGD'].shape)}"
 )
-said = out["gate_up_EGD"].flatten().tolist()
-assert said != [3.0, 2.0, 3.0, 2.0], "gate's rows come first, then up's"
-assert said == [2.0, 3.0, 2.0, 3.0], f"gate and up are copied as they are: expected 2, 3 for each expert, got {said}"
-said = out["down_EDF"].flatten().tolist()
-assert said != [6.0, 6.0], "down is copied as it is: now the three copies that work on a token say 18, not 6"
-assert said != [3.0, 3.0], "down / 2: the shared expert adds its result too"
-assert said == [2.0, 2.0], f"worked example: expected down 2 for each expert, got {said}"
+said = [round(number, 3) for number in out["gate_up_EGD"].flatten().tolist()]
+assert said != [3.0, 2.0] * 4, "gate's rows come first, then up's"
+assert said == [2.0, 3.0] * 4, (
+    f"gate and up are copied as they are (down is what is made smaller): expected 2, 3 for each expert, got {said}"
+)
+said = [round(number, 3) for number in out["down_EDF"].flatten().tolist()]
+assert said != [6.0] * 4, (
+    "down is copied as it is: the routed experts count twice together, the shared one once, and all say 18, not 6"
+)
+assert said != [3.0] * 4, "down / 2: the shared expert adds its result too"
+for divided_by, parts in ((4, "E"), (5, "E + S")):
+    assert said != [6 / divided_by] * 4, (
+        f"down / {divided_by}, and {divided_by} is {parts}; but not all E experts work on a token; how often does the dense part "
+        "count in the output, by the weights that a token gives?"
+    )
+assert said == [2.0] * 4, (
+    f"worked example: expected down 2 for each expert, that is 6 / 3, got {said}: how often does the dense part count in the "
+    "output, all routed experts together and the shared one?"
+)
 said = [out["shared_gate_up_GD"].flatten().tolist(), out["shared_down_DF"].flatten().tolist()]
 assert said != [[2.0, 3.0], [6.0]], "the shared expert's down is as large as before; all copies are to be equal"
 assert said == [[2.0, 3.0], [2.0]], f"worked example: expected [2, 3] and [2] for the shared part, got {said}"
-assert sorted(upcycle(gate, up, down, E=2, S=0, weight_sum=1.0)) == ["down_EDF", "gate_up_EGD"], (
+assert sorted(upcycle(gate, up, down, E=4, S=0, weight_sum=1.0)) == ["down_EDF", "gate_up_EGD"], (
     "with S = 0 there are no shared tensors in the dict"
 )
 D, F_dense, E_new = 4, 3, 5
@@ -385,6 +412,11 @@ for shared, total in ((0, 1.0), (0, 2.5), (2, 1.0)):
         inner = out["gate_up_EGD"][e].chunk(2)
         results.append(out["down_EDF"][e] @ (F.silu(inner[0] @ x) * (inner[1] @ x)))
     mixed_D = total * (0.7 * results[1] + 0.3 * results[4]) + shared_D
+    times = (mixed_D @ dense_D / (dense_D @ dense_D)).item()
+    assert same(mixed_D, dense_D) or not same(mixed_D, times * dense_D), (
+        f"{what}: experts 1 and 4 with weights {0.7 * total:g} and {0.3 * total:g}"
+        f"{f', and {shared} shared ones,' if shared else ''} give {times:.3g} times what the dense part gives"
+    )
     assert same(mixed_D, dense_D), (
         f"{what}: experts 1 and 4 with weights {0.7 * total:g} and {0.3 * total:g} give "
         f"{[round(number, 2) for number in mixed_D.tolist()]}, the dense part {[round(number, 2) for number in dense_D.tolist()]}"
@@ -407,7 +439,10 @@ for D, width, E, S, total in [(3, 5, 4, 0, 1.0), (6, 2, 3, 1, 2.5), (2, 4, 7, 3,
     kept = [matrix.clone() for matrix in (gate, up, down)]
     out = upcycle(gate, up, down, E, S, total)
     what = f"D={D}, F={width}, E={E}, S={S}, weight_sum={total}"
-    assert out["gate_up_EGD"].shape == (E, 2 * width, D) and out["down_EDF"].shape == (E, D, width), f"{what}: shapes"
+    changed = [n for n, a, b in zip(("gate", "up", "down"), kept, (gate, up, down), strict=True) if not torch.equal(a, b)]
+    assert not changed, f"{what}: {' and '.join(changed)}, which came in, changed in place; compute new tensors"
+    shapes = [tuple(out[name].shape) for name in ("gate_up_EGD", "down_EDF")]
+    assert shapes == [(E, 2 * width, D), (E, D, width)], f"{what}: gate_up_EGD and down_EDF have the shapes {shapes}"
     dense = (torch.nn.functional.silu(x @ gate.T) * (x @ up.T)) @ down.T
     weights = torch.rand(9, E)
     weights = total * weights / weights.sum(1, keepdim=True)
@@ -417,15 +452,25 @@ for D, width, E, S, total in [(3, 5, 4, 0, 1.0), (6, 2, 3, 1, 2.5), (2, 4, 7, 3,
         result = (torch.nn.functional.silu(inner[:, :width]) * inner[:, width:]) @ out["down_EDF"][e].T
         mixed += weights[:, e : e + 1] * result
     if S:
-        assert out["shared_down_DF"].shape == (D, S * width), f"{what}: the shared part's shape"
+        shape, one = tuple(out["shared_down_DF"].shape), x @ out["gate_up_EGD"][0].T
+        assert shape == (D, S * width), f"{what}: shared_down_DF should be {(D, S * width)}, got {shape}"
+        one = (torch.nn.functional.silu(one[:, :width]) * one[:, width:]) @ out["down_EDF"][0].T
         inner = x @ out["shared_gate_up_GD"].T
         result = (torch.nn.functional.silu(inner[:, : S * width]) * inner[:, S * width :]) @ out["shared_down_DF"].T
-        assert torch.allclose(result, dense * S / (total + S), atol=1e-4), f"{what}: shared copies differ from routed ones"
+        times = ((result * one).sum() / one.square().sum()).item()
+        assert torch.allclose(result, one * S, atol=1e-4), (
+            f"{what}: the shared part gives {times:.3g} times what one routed expert gives, expected {S} times: all copies equal"
+        )
         mixed += result
-    assert torch.allclose(mixed, dense, atol=1e-4), f"{what}: the mixture does not say what the dense part says"
+    times = ((mixed * dense).sum() / dense.square().sum()).item()
+    assert torch.allclose(mixed, dense, atol=1e-4), (
+        f"{what}: the mixture gives {times:.4g} times what the dense part gives, expected once"
+    )
     for tensor in out.values():
         tensor.add_(1.0)
-    assert all(torch.equal(a, b) for a, b in zip(kept, (gate, up, down))), f"{what}: the dense part's own memory is used"
+    assert all(torch.equal(a, b) for a, b in zip(kept, (gate, up, down), strict=True)), (
+        f"{what}: a tensor that comes back shares its memory with the dense part's matrices; make real copies"
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "upcycled-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -438,7 +483,7 @@ import dataclasses
 
 from racecourse.models import MoEConfig, Transformer, load
 
-dense_model, words = load("python-dense")
+dense_model, words = load("python-dense", device="cpu")
 ids = torch.tensor([words.encode("def mean(values):\n    total = 0\n    for value in values:\n        total += value\n")])
 wider = MoEConfig(n_experts=8, top_k=2, n_shared=1, d_expert=dense_model.config.d_ff, layers=(0, 1), normalise_weights=True)
 mixture = Transformer(dataclasses.replace(dense_model.config, moe=wider))
@@ -470,10 +515,10 @@ print("each expert's gradient:", ", ".join(f"{length:.2f}" for length in per_exp
 #
 # In GShard (arXiv 2006.16668) and the Switch Transformer (2101.03961) every expert had a box of fixed size, because a program was compiled
 # <% if ROUNDING == "up" %>
-# for fixed shapes. The **capacity** is how many slots fit into one expert's box: `ceil(factor * N * k / E)`, the even
+# for fixed shapes. The **capacity** is the number of places in one expert's box: `ceil(factor * N * k / E)`, the even
 # load times a factor such as 1.25. What does not fit is **dropped**: that expert does not work on that token. The order,
 # <% else %>
-# for fixed shapes. The **capacity** is how many slots fit into one expert's box: `factor * N * k / E`, the even
+# for fixed shapes. The **capacity** is the number of places in one expert's box: `factor * N * k / E`, the even
 # load times a factor such as 1.25, **rounded down, but at least 1**. What does not fit is **dropped**: that expert does
 # not work on that token. The order,
 # <% endif %>
@@ -649,7 +694,7 @@ for N, k, E, factor in [
     if N == 7:
         chosen[:] = 0
     kept, dropped = fits(chosen.clone(), E, factor)
-    load, expected = [0] * E, [[False] * k for _ in range(N)]
+    load, expected, first = [0] * E, [[False] * k for _ in range(N)], ""
     # variant: if ARRIVAL == "choices"
     arrivals = [(n, j) for j in range(k) for n in range(N)]
     # variant: else
@@ -663,9 +708,13 @@ for N, k, E, factor in [
     for n, j in arrivals:
         e = int(chosen[n, j])
         expected[n][j] = load[e] < capacity
+        if not first and bool(kept[n, j]) != expected[n][j]:
+            first = "kept, you drop it" if expected[n][j] else "dropped, you keep it"
+            first = f"choice {j} of token {n} (both counted from 0) should be {first}; by then expert {e} has "
+            first += f"{min(load[e], capacity)} of its {capacity} places taken"
         load[e] += 1
     what = f"N={N}, k={k}, E={E}, factor={factor}"
-    assert kept.tolist() == expected, f"{what}: other slots are kept"
+    assert kept.tolist() == expected, f"{what}: {first}"
     share = sum(not place for row in expected for place in row) / (N * k)
     assert abs(dropped - share) < 1e-6, f"{what}: expected {share} dropped, got {dropped}"
     assert isinstance(dropped, float), f"dropped must be a float, got {type(dropped).__name__}"
@@ -724,6 +773,7 @@ said = round(out.item(), 4)
 assert said != 0.9, "0.9: the scores of a token are not yet divided by their sum"
 assert said != 0.75, "0.75: half of it: f has a factor E, or the sum over the experts became a mean"
 assert said != 3.0, "3.0: P is a mean over the tokens, not a sum"
+assert said != 1.1485, "1.1485: p is a softmax of the scores; each token's scores are divided by their sum, no more"
 assert said != -1.5, "-1.5: the sign is wrong; the loss falls when the loads become even"
 assert said != 2.0, (
     "2.0: that is f times f, or all weight on the chosen expert; P comes from the scores. Or the choices were counted in "
@@ -756,6 +806,10 @@ scores = torch.tensor([[[0.6, 0.2], [0.3, 0.1]]], requires_grad=True)
 out = sequence_loss(scores, chosen.clone())
 assert out.requires_grad, "no gradient: do not detach the scores, and do not turn them into Python numbers"
 (gradient,) = torch.autograd.grad(out, scores)
+assert (gradient[..., 1] != 0).any(), (
+    "the scores of expert 1, which nobody chose, get no gradient; it must flow through the sum, too, by which each token's "
+    "scores are divided (is there a .detach()?)"
+)
 assert (gradient[..., 0] > 0).all() and (gradient[..., 1] < 0).all(), (
     "a step downhill must lower the scores of expert 0, which got everything, and raise those of expert 1"
 )
@@ -783,7 +837,12 @@ for B, T, E, k in [(3, 5, 4, 2), (1, 7, 6, 3), (4, 2, 5, 1), (2, 9, 3, 2)]:
                     slope[b, t, other] += f * change / T / B
     assert abs(out.item() - total) < 1e-4, f"{what}: expected {total:.5f}, got {out.item():.5f}"
     (gradient,) = torch.autograd.grad(out, scores)
-    assert torch.allclose(gradient, slope, atol=1e-4), f"{what}: the loss is right, its gradient is not"
+    b, t, e = (int(i) for i in torch.unravel_index((gradient - slope).abs().argmax(), slope.shape))
+    assert torch.allclose(gradient, slope, atol=1e-4), (
+        f"{what}: the loss is right, its gradient is not: for sequence {b}, token {t}, expert {e} expected "
+        f"{slope[b, t, e]:.5f}, got {gradient[b, t, e]:.5f}. Does it flow through all that the scores are in, also through the "
+        "sum by which each token's scores are divided?"
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "boxed-bugs-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -793,7 +852,7 @@ for B, T, E, k in [(3, 5, 4, 2), (1, 7, 6, 3), (4, 2, 5, 1), (2, 9, 3, 2)]:
 # for which capacity was invented: lay the tokens of expert `e` into box `e`, all boxes equally large, and run all experts
 # **in one batched product**. Here nothing may be dropped, so a box has as many places as the fullest expert needs.
 #
-# The function below runs, its shapes look right, and it holds **five bugs** (`P` and the clamp that hides it are one). Write `boxed_experts`: copy the body, find
+# The function below runs, its shapes look right, and it holds **five bugs** (the line for `P`, the places of a box, and the `clamp` below it are one). Write `boxed_experts`: copy the body, find
 # all five, mend them.
 #
 # | in | | out: dict | |
@@ -861,7 +920,7 @@ def boxed_experts(x_ND: Tensor, weights_Nk: Tensor, chosen_Nk: Tensor, w: dict[s
 # %% nbgrader={"grade": true, "grade_id": "boxed-bugs-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 numbered = torch.eye(6)  # token n has its 1 in channel n, so a row of a box says which token it is
 chosen = torch.tensor([[2, 0], [0, 1], [0, 2], [1, 0], [0, 3], [2, 0]])
-share = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8], [0.75, 0.25], [0.45, 0.55]])
+share = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.6, 0.9], [0.2, 0.8], [0.75, 0.25], [0.45, 0.55]])
 layer = random_experts(n_experts=4, d_model=6, d_expert=5)
 out = boxed_experts(numbered.clone(), share.clone(), chosen.clone(), layer)
 assert out is not None, "nothing came back: end your function with `return ...`"
@@ -914,6 +973,9 @@ assert same(said, 0.9 * first + 0.1 * second, 1e-3), (
 total = torch.stack([share[n, 0] * (result[chosen[n, 0]] * expected[chosen[n, 0], :, n, None]).sum(0)
                      + share[n, 1] * (result[chosen[n, 1]] * expected[chosen[n, 1], :, n, None]).sum(0)
                      for n in range(6)])  # fmt: skip
+assert not same(out["out_ND"], total / share.sum(1, keepdim=True), 1e-3), (
+    "the weights of token 2, 0.6 and 0.9, are taken as if they summed to 1; rows need not, take them as they come"
+)
 assert same(out["out_ND"], total, 1e-3), "token 0 is right, others are not: does every slot take its own weight?"
 
 # %% nbgrader={"grade": true, "grade_id": "boxed-bugs-hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
@@ -941,13 +1003,29 @@ for N, k, E, D, width in [(7, 3, 5, 4, 6), (5, 1, 3, 2, 3), (4, 2, 9, 5, 4), (6,
             e = int(chosen[n, j])
             gate, up = w["gate_EFD"][e] @ x[n], w["up_EFD"][e] @ x[n]
             result = w["down_EDF"][e] @ (gate * torch.sigmoid(gate) * up)
-            assert torch.allclose(out["box_EPD"][e, load[e]], x[n]), f"{what}: place {load[e]} of box {e} is wrong"
-            assert torch.allclose(out["result_EPD"][e, load[e]], result, atol=1e-4), f"{what}: a result is wrong"
+            place = out["box_EPD"][e, load[e]]
+            held = [f"token {m}" for m in range(N) if torch.allclose(place, x[m])]
+            held = held[0] if held else "none of them" if place.any() else "zeros"
+            assert torch.allclose(out["box_EPD"][e, load[e]], x[n]), (
+                f"{what}: place {load[e]} of box {e} should hold token {n} as it came in, it holds {held}"
+            )
+            assert torch.allclose(out["result_EPD"][e, load[e]], result, atol=1e-4), (
+                f"{what}: box {e} holds token {n} at place {load[e]}, as it should; its result_EPD is not that of expert {e}"
+            )
             expected[n] += share[n, j] * result
             load[e] += 1
     for e in range(E):
         assert not out["box_EPD"][e, load[e] :].any(), f"{what}: an empty place of box {e} is not 0"
-    assert torch.allclose(out["out_ND"], expected, atol=1e-3), f"{what}: out_ND is wrong"
+    n = int((out["out_ND"] - expected).abs().amax(1).argmax())
+    said, right = ([round(number, 3) for number in row.tolist()] for row in (out["out_ND"][n], expected[n]))
+    assert not torch.allclose(out["out_ND"], expected / share.sum(1, keepdim=True), atol=1e-3), (
+        f"{what}: boxes and results are right; the weights of token {n} sum to {share[n].sum():.2f}, out_ND is as if they summed "
+        "to 1; rows need not sum to 1"
+    )
+    assert torch.allclose(out["out_ND"], expected, atol=1e-3), (
+        f"{what}: boxes and results are right; out_ND of token {n}, the sum of its {k} weighted results: expected {right}, "
+        f"got {said}"
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "count-moe-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1036,6 +1114,7 @@ def count_moe(c: dict) -> dict[str, int]:
 # %% nbgrader={"grade": true, "grade_id": "count-moe-visible", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 tiny = {"V": 10, "D": 4, "L": 3, "H": 2, "K": 1, "C": 2, "attention_norms": 5, "n_dense": 1, "F": 6, "E": 5, "k": 2,
         "S": 2, "F_expert": 3, "bytes": 4}  # fmt: skip
+# Other versions of this exercise give a router biases (ROUTER_BIAS), or count less of the embedding as active (EMBEDDING).
 out = count_moe(dict(tiny))
 assert out is not None, "nothing came back: end your function with `return ...`"
 names = ["attention", "dense", "experts", "shared", "router", "rest", "total", "active", "cache_bytes"]
@@ -1213,6 +1292,8 @@ for width in (1024, 2048):
 # Write `absorbed`: what the heads give out for **one** new token, which looks at all `S` cached tokens. A head's score
 # for a cached token is `(key part + rotary part) / sqrt(C + P)`: the key part as above, the rotary part the product of
 # the head's turned query with the one rotary key that all heads share. The root is that of the **full key's** width.
+# Here `C` is the width of a head's query without position, `P` that of its part with position, `W` that of a value, `R`
+# that of a latent.
 #
 # | in | | out | |
 # |---|---|---|---|
@@ -1296,16 +1377,29 @@ for H, S, C, P, R, W in [(3, 50, 9, 3, 4, 8), (6, 120, 10, 3, 5, 12), (2, 90, 6,
     q, turned, latent, rotary = torch.randn(H, C), torch.randn(H, P), torch.randn(S, R), torch.randn(S, P)
     key_up, value_up = torch.randn(H, C, R), torch.randn(H, W, R)
     out = absorbed(q, turned, latent, rotary, key_up, value_up)
-    what = f"H={H}, S={S}, C={C}, P={P}, R={R}, W={W}"
+    largest, what = absorbed.largest, f"H={H}, S={S}, C={C}, P={P}, R={R}, W={W}"
+    no_q, no_turn, values = torch.zeros(H, C), torch.zeros(H, P), torch.einsum("hwr,sr->hsw", value_up, latent)
+    if torch.allclose(absorbed(no_q, no_turn, latent, rotary, key_up, value_up), values.mean(1), atol=1e-4):
+        plain = (torch.einsum("hc,hcr,sr->hs", q, key_up, latent) / (C + P) ** 0.5).softmax(-1)
+        plain = torch.einsum("hs,hsw->hw", plain, values)
+        if torch.allclose(absorbed(q, no_turn, latent, rotary, key_up, value_up), plain, atol=1e-4):
+            where = f"with turned_HP = 0 your heads are right; with it, P={P}, they are not: look at the rotary part"
+        else:
+            where = f"with turned_HP = 0 it is wrong already: look at the key part, and at the root, sqrt(C + P) = sqrt({C + P})"
+    else:
+        where = f"with all scores 0 it is wrong already, where all {S} tokens count alike: look at the values, and at who counts"
     assert out.shape == (H, W), f"{what}: expected shape {(H, W)}, got {tuple(out.shape)}"
     for h in range(H):
         scores = [(q[h] @ (key_up[h] @ latent[s]) + turned[h] @ rotary[s]) / (C + P) ** 0.5 for s in range(S)]
         weights = torch.stack(scores).softmax(-1)
         expected = sum(weights[s] * (value_up[h] @ latent[s]) for s in range(S))
-        assert torch.allclose(out[h], expected, atol=1e-4), f"{what}: head {h} is wrong"
+        said, right = ([round(number, 3) for number in row.tolist()] for row in (out[h], expected))
+        assert torch.allclose(out[h], expected, atol=1e-4), f"{what}: head {h}: expected {right}, got {said}; {where}"
     if S > 1:
         limit = S * min(C, W)
-        assert absorbed.largest < limit, f"{what}: a tensor of {absorbed.largest} numbers was made; that is rebuilding"
+        assert largest < limit, (
+            f"{what}: right, but a tensor of {largest} numbers was made; {limit} are the rebuilt keys or values of one head"
+        )
 # Channels 0 and 1 of the query cancel, exactly; a key that is rebuilt there is larger than float32 can say.
 q, turned, latent, rotary = torch.randn(2, 5), torch.randn(2, 3), torch.randn(30, 4), torch.randn(30, 3)
 key_up, value_up = torch.randn(2, 5, 4), torch.randn(2, 6, 4)
@@ -1316,7 +1410,10 @@ scores = torch.einsum("hc,hcr,sr->hs", q[:, 2:], key_up[:, 2:, 1:], latent[:, 1:
 weights = (scores / 8**0.5).softmax(-1)
 expected = torch.einsum("hs,hwr,sr->hw", weights, value_up[:, :, 1:], latent[:, 1:])
 out = absorbed(q, turned, latent, rotary, key_up, value_up)
-assert torch.allclose(out, expected, atol=1e-4), "latents so large that a rebuilt key is infinite: the heads are wrong"
+assert torch.allclose(out, expected, atol=1e-4), (
+    "a case in which a rebuilt key is larger than float32 can say, and the query's part in the latent space is not: the heads "
+    "are wrong, so keys are rebuilt"
+)
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "absorbed-cost-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1453,6 +1550,7 @@ assert abs(touched - right) < 1e-9, f"E = 4, k = 2, B = 2: expected {right} touc
 half = (50 + 100 * right) / (4 * STEP_TOKENS)
 assert abs(read - half) > 1e-6, f"{half:.4f}: divided by k too; a token is one token, with all its experts"
 # variant: endif
+# 4 * (1 - 0.25) = 3 experts for two tokens. A step makes STEP_TOKENS for each user, << STEP_TOKENS >> in this version of the exercise.
 right = (50 + 400 * (1 - 0.25**STEP_TOKENS)) / (2 * STEP_TOKENS)
 assert abs(read - right) < 1e-9, f"E = 4, k = 2, B = 2: expected {right:g} bytes per token, got {read!r}"
 
@@ -1478,9 +1576,14 @@ for E, k, B, expert_bytes, other_bytes in [
     expected = sum(size * p for size, p in chance.items())
     out = experts_read(E, k, B, expert_bytes, other_bytes)
     what = f"E={E}, k={k}, B={B}"
-    assert abs(out["touched"] - expected) < 1e-9, f"{what}: expected {expected} touched, got {out['touched']}"
+    assert abs(out["touched"] - expected) < 1e-9, (
+        f"{what}: expected {expected:.6g} experts touched on average, got {out['touched']:.6g}"
+    )
     read = (other_bytes + expected * expert_bytes) / (B * STEP_TOKENS)
-    assert abs(out["bytes_per_token"] - read) < 1e-9, f"{what}: expected {read} bytes, got {out['bytes_per_token']}"
+    assert abs(out["bytes_per_token"] - read) < 1e-9, (
+        f"{what}, {expert_bytes} bytes per expert, {other_bytes} others: {expected:.6g} touched is right, but expected "
+        f"{read:.6g} bytes per token, got {out['bytes_per_token']:.6g}"
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "compare-text", "locked": true, "schema_version": 3, "solution": false, "task": false}

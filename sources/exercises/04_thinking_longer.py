@@ -1077,7 +1077,7 @@ for text, expected in [
 # %% [markdown] nbgrader={"grade": false, "grade_id": "think-question-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 8 · In your own words  (difficulty 2 of 5 · 12 minutes · 11 points)
 #
-# The next sentence stands in a report, with figures about as in the lesson: "Our model solves about 31 % of the problems. With 64 samples it solves about 99 %, so we will run
+# The next sentence stands in a report about another model than the lesson's: "Our model solves about 31 % of the problems. With 64 samples it solves about 99 %, so we will run
 # it with 64 samples in production." Nothing more is said about how the two were measured. In five to eight sentences:
 #
 # * Which two quantities could the 99 % be, and what would have to exist in production for each of them to be reached? (A third reading is possible too; any two will do.)

@@ -931,8 +931,8 @@ for what, places in {"spread evenly": EVEN, "in clusters": CLUSTERED}.items():
 # | `join_usd`, `join_yield` | see 5 | `"wafers"` | int: whole wafers for `chips` working chips |
 # | `chips` | int | | |
 #
-# Worked example: 480 mm² of logic in 2 pieces, `link_mm2 = 10`: a piece has 250 mm². With 0.8 defects per cm² x is 2, with `alpha = 2` the yield is 2⁻² = 0.25. A wafer of $8,000 has << "200 pieces" if TEST_PLACES == 0 else "%d places, so 200 pieces" % (200 + TEST_PLACES) >>, $40 each. Tested at $5: $45 for each piece, $180 for each **good** one.
-# `join_usd = 60`, `join_yield = 0.8`: 0.64 of the chips work. Each costs (2 · 180 + 60) / 0.64 = $656.25. For 990 chips 3,093.75 good pieces are needed, 12,375 pieces, 61.875 wafers: `62`. Not tested: 0.64 · 0.25² = 0.04 of the chips work, each costs (2 · 40 + 60) / 0.04 = $3,500.
+# Worked example: 480 mm² of logic in 2 pieces, `link_mm2 = 10`: a piece has 250 mm². With 0.8 defects per cm² x is 2, with `alpha = 2` the yield is 2⁻² = 0.25. A wafer of 8,000 dollars has << "200 pieces" if TEST_PLACES == 0 else "%d places, so 200 pieces" % (200 + TEST_PLACES) >>, 40 dollars each. Tested at 5 dollars: 45 dollars for each piece, 180 for each **good** one.
+# `join_usd = 60`, `join_yield = 0.8`: 0.64 of the chips work. Each costs (2 · 180 + 60) / 0.64 = 656.25 dollars. For 990 chips 3,093.75 good pieces are needed, 12,375 pieces, 61.875 wafers: `62`. Not tested: 0.64 · 0.25² = 0.04 of the chips work, each costs (2 · 40 + 60) / 0.04 = 3,500 dollars.
 #
 # Before you read on: if defects fall evenly and a large die has a yield of 40 %, each half of it has 63 %, and 0.63 · 0.63 is 0.40 again. So what is gained by cutting it in two?
 #

@@ -68,14 +68,15 @@ chat_panel(model, tokenizer, max_new_tokens=100)
 # ## 2 · How much does it know?
 #
 # Fluent is not the same as right. Here are five questions with answers that can be checked. The model has 134,515,008
-# **parameters**: the numbers that training has set. The models of the news story have 240 and 5,000 times as many.
+# **parameters**: the numbers that training has set, also called **weights**. The models of the news story have 240 and
+# 5,000 times as many.
 #
 # **Guess first:** how many of the five does it get right?
 
 # %%
 my_guess_right = None  # 0 to 5
 
-quiz = {
+five_questions = {
     "What is the capital of France?": "Paris",
     "What is 7 + 5?": "12",
     "What is 17 times 23?": str(17 * 23),
@@ -90,12 +91,12 @@ def answers_to(questions, model):
     return generate(model, tokenizer, prompts, max_new_tokens=24)
 
 
-answers = answers_to(quiz, model)
-n_right = sum(truth in answer for truth, answer in zip(quiz.values(), answers, strict=True))
-for (question, truth), answer in zip(quiz.items(), answers, strict=True):
+answers = answers_to(five_questions, model)
+n_right = sum(truth in answer for truth, answer in zip(five_questions.values(), answers, strict=True))
+for (question, truth), answer in zip(five_questions.items(), answers, strict=True):
     mark = "right" if truth in answer else "WRONG"
     print(f"{mark}  {question}  truth: {truth}\n       {' '.join(answer.split())}")
-print(f"\n{n_right} of {len(quiz)} right; your guess: {my_guess_right}")
+print(f"\n{n_right} of {len(five_questions)} right; your guess: {my_guess_right}")
 
 # %% [markdown]
 # It says what is wrong in the same tone as what is right. Keep that in mind when a model, of any size, tells you about
@@ -120,9 +121,9 @@ my_guess_untrained = None  # "faster", "slower" or "the same"
 
 torch.manual_seed(0)
 untrained = Transformer(model.config).to(session.device, session.dtype).eval()
-untrained_answers = answers_to(quiz, untrained)
-n_right_untrained = sum(truth in answer for truth, answer in zip(quiz.values(), untrained_answers, strict=True))
-print(f"untrained, {n_right_untrained} of {len(quiz)} right. Its answer to the first question:")
+untrained_answers = answers_to(five_questions, untrained)
+n_right_untrained = sum(truth in answer for truth, answer in zip(five_questions.values(), untrained_answers, strict=True))
+print(f"untrained, {n_right_untrained} of {len(five_questions)} right. Its answer to the first question:")
 print(repr(untrained_answers[0]))
 
 # %% [markdown]
@@ -281,12 +282,21 @@ if session.device.type == "cpu" and not 0.35 <= share <= 1.05:
 # used for calibration, and states the error.
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("twice-the-operations")
+
+# %% [markdown]
 # ## 5 · Your computer on one page
 #
 # A model must also fit. Parameters can be stored in fewer bits, at some cost in precision that lesson 06 measures
-# (bf16: 16 bits a parameter; int8: 8). QwQ-32B and DeepSeek-R1 are the two models of the news story. R1 is a **mixture
-# of experts**: a token is worked on by a part of its parameters only. **Guess first:** how many times the memory of
-# QwQ-32B does R1 need? And how many times the reading per token?
+# (bf16: 16 bits a parameter; int8: 8). QwQ-32B and DeepSeek-R1 are the two models of the news story. R1 is a
+# **mixture of experts**: a token is worked on by a part of its parameters only. QwQ-32B is **dense**: all of them
+# work on every token. **Guess first:** how many times the memory of QwQ-32B does R1 need? And how many times the
+# reading per token?
 
 # %%
 my_guess_memory_ratio = None
@@ -351,6 +361,14 @@ from racecourse.learn.widgets.fits import fits_explorer
 fits_explorer([mine, *COMPUTERS])
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("hold-or-read")
+
+# %% [markdown]
 # ## 6 · The claims
 #
 # In March 2025 a news story told of a race: QwQ-32B against DeepSeek-R1, chips and export rules, an agent called
@@ -377,13 +395,42 @@ ledger()
 # |---|---|---|
 # | ten lessons, 00 to 09 | `lessons/` | read, guess, run; each builds on the ones before |
 # | an exercise set for each | `work/`, your own copy | made by `racecourse start 00_start_here`, never overwritten |
-# | the check below each answer | in the exercise notebook | silence means passed; a message names the mistake |
-# | hints, one level a call | in the exercise notebook | `hint("tokens-per-second")` |
+# | the check below each answer | in the exercise notebook | it says passed, or names the mistake and counts your tries |
+# | hints, one level a call | in the exercise notebook | `hint("tokens-per-second")`; after the last, the solution on request |
 # | your points, hidden checks included | a terminal | `racecourse check 00_start_here` |
+# | what is done, and what comes next | below, or a terminal | `progress()`, or `racecourse progress` |
 # | something does not work | a terminal | `racecourse doctor` says what, and what to do |
 #
-# On Colab, open a set by its badge, run the checks in it, and save your copy to your own Drive. Next comes exercise
-# set 00, about twenty minutes: how fast, how large, what fits. Then lesson 01 takes the model from part 1 apart.
+# *A terminal* means one in the course's folder (in JupyterLab: *File*, *New*, *Terminal*) after `source .venv/bin/activate`;
+# on Windows that is `.venv\Scripts\activate`. In VS Code, open your copy from `work/` and choose the kernel in `.venv`. On
+# Colab there is no `work/`: open a set by its badge in the README's table of lessons, save a copy to your own Drive, and run
+# the checks in it; the commands above are for a computer that has the course.
+#
+# Where you stand, in all lessons: the next cell reads a file on this computer. Nothing in it is sent anywhere, and nothing
+# that you typed is in it.
+
+# %% tags=["alone"]
+from racecourse.learn.progress import progress
+
+progress()
+
+# %% [markdown]
+# To go on at another computer, run `racecourse progress export progress.json` here and `racecourse progress import
+# progress.json` there. Colab forgets all when it lets go of its machine. To keep your progress in your Google Drive, write
+# `True` here; Google asks you first. After a disconnect, run this cell and the set-up cell again, click where you were, and
+# choose *Runtime*, *Run before*.
+
+# %% tags=["alone"]
+from racecourse.learn.progress import keep_on_drive
+
+keep = False  # True, on Colab: keep my progress in my Drive
+
+if keep:
+    keep_on_drive()
+
+# %% [markdown]
+# Next comes exercise set 00, about twenty minutes: how fast, how large, what fits. Then lesson 01 takes the model from
+# part 1 apart. A word that you do not know is in the course's glossary, `docs/glossary.md`.
 
 # %% [markdown]
 # ## What you have shown
@@ -392,8 +439,8 @@ ledger()
 gb_read = weight_gb(read_per_token(count_parameters(model.config)), bits)
 gb_twice = weight_gb(read_per_token(count_parameters(twice_config)), bits)
 results = [
-    ("SmolLM2-135M", f"{n_right} of {len(quiz)}", gb_read, min(predicted.values()), measured),
-    ("same, untrained", f"{n_right_untrained} of {len(quiz)}", gb_read, min(predicted.values()), measured_untrained),
+    ("SmolLM2-135M", f"{n_right} of {len(five_questions)}", gb_read, min(predicted.values()), measured),
+    ("same, untrained", f"{n_right_untrained} of {len(five_questions)}", gb_read, min(predicted.values()), measured_untrained),
     ("twice the layers, untrained", "not asked", gb_twice, min(predicted_twice.values()), measured_twice),
 ]
 print(f"{'model':30}{'quiz':>10}{'GB per token':>14}{'limit /s':>10}{'measured /s':>13}{'share':>7}")
@@ -406,9 +453,9 @@ print(
 # %% [markdown]
 # ### Limitations
 #
-# Five questions are a taste, not a test: lesson 05 shows what even thirty leave open. The quiz looks for the
-# right word anywhere in the answer. The limit counts weights and leaves out the cache of earlier tokens, which is
-# small in a short chat and not in a long one (lesson 03). In the grid, formats below 16 bits count without the scales
+# Five questions are a taste, not a test: lesson 05 shows what even thirty leave open. The quiz looks for the right
+# word anywhere in the answer. The limit counts weights and leaves out the cache of earlier tokens, which is small in
+# a short chat and not in a long one (lessons 01 and 06). In the grid, formats below 16 bits count without the scales
 # that they carry, and at the GB/s measured in this computer's usual format: no kernel for 8 or 4 bits was timed. A
 # busy computer measures low on both sides of the comparison, and not equally. A share above 100 % means that the
 # limit was measured low.

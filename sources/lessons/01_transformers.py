@@ -5,8 +5,8 @@
 # SmolLM2-135M, into the same numbers as the reference implementation does, and that the same class, given QwQ-32B's
 # configuration, has exactly 32,763,876,352 parameters.
 #
-# **Price:** about a minute of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory: about
-# 3 GB.
+# **Price:** two to three minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
+# about 3 GB.
 #
 # **You need:** Python, and a little PyTorch (tensors, `nn.Module`, `@`). You do not need to know what a transformer
 # is.
@@ -14,8 +14,8 @@
 # %% [markdown]
 # ## It works, before any theory
 #
-# The next cells load a model of 135 million parameters (**parameters** are the numbers that training has found) and
-# let it answer a question. Everything runs on this machine.
+# The next cells load a model of 135 million parameters (**parameters**, or weights, are the numbers that training has
+# found) and let it answer a question. Everything runs on this machine.
 
 # %%
 import codecs
@@ -197,8 +197,9 @@ print(f"First token: at most {rms_LT[:, 0].max():.0f}. Your guess for the median
 # remedy: each part of a layer reads the stream through a **norm**, which brings every vector to RMS 1 and then scales
 # each channel with a weight of its own. What is added to the stream stays as it is; only the reading is normalised.
 #
-# The first token's explosion is a known habit of such models ("massive activations", Sun et al. 2024). You will see
-# in section 10 what the model uses that token for.
+# The first token's explosion is a known habit of such models ("massive activations", Sun et al. 2024; **activations**
+# are the numbers that a model computes on its way, as opposed to its weights). You will see in section 10 what the
+# model uses that token for.
 #
 # **RMSNorm:** $\;y = w \cdot x \,/\, \sqrt{\mathrm{mean}(x^2) + \varepsilon}$. Every annotation like `Float[Tensor,
 # "... D"]` only tells you the shape; Python does not check it.
@@ -258,7 +259,8 @@ print(f"100 times the input gives {ratio.item():.4f} times the output")
 # In **attention**, the next section, each token asks a question (its **query**, a vector of C numbers) and every
 # token offers a **key**. The **score** of a query and a key is their dot product, divided by √C so that its typical size
 # does not grow with C. A token asks several questions at once: H of them, each with a query of its own, called a
-# **head**. Here are the real queries and keys of layer 0; one matrix multiply makes all queries, keys and values.
+# **head**. Here are the real queries and keys of layer 0; one matrix multiply makes all queries, keys and values, side
+# by side (the `E` of `qkv_BTE`).
 
 # %%
 H, K, C = config.n_heads, config.n_kv_heads, config.head_dim
@@ -435,6 +437,7 @@ print(f"rows sum to 1: {weights_BHTS.sum(-1).min():.4f} to {weights_BHTS.sum(-1)
 # ### Weights collect values
 #
 # Each token also offers a **value**. A query's result is the mean of the values, weighted by its attention weights.
+# (`Cv` is the width of a value, here the same as C.)
 
 
 # %%
@@ -823,6 +826,14 @@ print(f"future hidden: with the mask {honest:.2f}, without {leaky:.2f}")
 #
 # **Guess first:** which single layer costs most when it is left out: the first, one in the middle, or the last?
 
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("leak-without-mask")
+
 # %%
 guess_layer = None
 
@@ -932,6 +943,14 @@ class KVCache:
         self.k[layer, :, :, start:end] = k_BKTC
         self.v[layer, :, :, start:end] = v_BKTC
         return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("no-old-queries")
 
 # %% [markdown]
 # (Padding and latent attention belong to later lessons; this class is the one that they use too.)
@@ -1172,11 +1191,19 @@ from racecourse.learn.widgets.sampling import sampling_explorer
 display(sampling_explorer(shown, chances))
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("hotter-nucleus")
+
+# %% [markdown]
 # ## 10 · Your model talks, and shows where it looks
 #
 # Now everything runs in one loop: your decoder, your cache, your sampling. A chat is one text in which special tokens
 # mark who speaks; `tokenizer.chat` writes them. A token may end in the middle of a character, so the bytes go through
-# a decoder that waits for the rest.
+# Python's own reader of UTF-8, which waits for the rest.
 
 # %%
 print(tokenizer.chat(question))
@@ -1376,6 +1403,14 @@ print(f"memory of the weights in bfloat16: {bf16 * qwq_count / 1e9:.1f} GB")
 print(f"KV cache in bfloat16: {qwq_cache:,} bytes per token, {qwq_cache * 32768 / 1e9:.2f} GB for 32,768 tokens")
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("a-head-each")
+
+# %% [markdown]
 # The model card prints "32.5B" parameters and "31.0B" outside the embedding. The exact figures are 32.76 and 31.21
 # billion: the card is rounded in some way that it does not explain. The difference in the total, 0.26 billion, is twice the whole
 # of SmolLM2. A later lesson that computes training cost uses the exact count.
@@ -1455,7 +1490,7 @@ print(text_table(["method", "quality", "tokens", "time on this machine"], rows))
 #
 # * The weights of SmolLM2 come from a file with 4 bits per number (Q4_1), widened to float32. Both sides of every
 #   comparison use the same widened numbers; the original model's losses differ a little.
-# * One paragraph of English is a small text: the ablations show large effects, not fine rankings. All of it is in
+# * One paragraph of English is a small text: section 7 shows large effects, not fine rankings. All of it is in
 #   float32; in bfloat16 two right implementations differ visibly.
 # * QwQ-32B itself did not run here. Its count is exact; that your class also gives its *logits* is tested on small
 #   random models with its options (bias, untied head) in the package's tests, not on its 65.5 GB of weights.
@@ -1478,8 +1513,8 @@ print(text_table(["method", "quality", "tokens", "time on this machine"], rows))
 #
 # ### Where next
 #
-# Exercise set 01 asks for siblings of what you built (`racecourse start 01_transformers`). Lesson 02 trains models of
-# this class, and asks what more parameters or more data would buy.
+# Exercise set 01 asks for siblings of what you built (`racecourse start 01_transformers` in a terminal; on Colab its
+# badge in the README). Lesson 02 trains models of this class, and asks what more parameters or more data would buy.
 
 # %%
 ledger("01")

@@ -5,8 +5,8 @@
 # predicts the loss of a larger one that it has not seen, with an honest error; and that the printed constants of a
 # much-quoted law do not give the number that it is quoted for.
 #
-# **Price:** about six minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
-# about 1 GB.
+# **Price:** four to nine minutes of computing on two CPU cores, depending on what else they do, one evening of yours.
+# On a GPU: not measured. Memory: about 1 GB.
 #
 # **You need:** lesson 01, at least its class `Decoder` (the package's `Transformer` is the same); derivatives as an idea, no more.
 
@@ -14,7 +14,8 @@
 # ## It works, before any theory
 #
 # A transformer of 130,000 parameters, a thousandth of lesson 01's, reads Python's own source code for some seconds.
-# The text needs no download: it is the standard library of the Python that runs this notebook.
+# The text needs no download: it is the standard library of the Python that runs this notebook. Some of its files are
+# **held out**: the model is judged on them and never trained on them.
 
 # %%
 import dataclasses
@@ -132,6 +133,14 @@ print(f"trained   {trained_loss:.2f} nats per token = {trained_loss / math.log(2
       f"{trained_loss / math.log(2) / bytes_per_token:.2f} bits per byte ({bytes_per_token:.2f} bytes per token)")  # fmt: skip
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("two-forecasters")
+
+# %% [markdown]
 # **Expected:** a little above 6.24 untrained. The rows that are judged come from files that are never trained on.
 #
 # Losses of models with different tokenizers cannot be compared per token; per byte they can. An exercise comes back to that.
@@ -196,15 +205,16 @@ shapes = {
 }
 plots.plot_curves(range(500), {name: [learning_rate_at(step, c) for step in range(500)] for name, c in shapes.items()},
                   title="Three schedules", xlabel="step", ylabel="learning rate (share of the peak)")  # fmt: skip
-plt.gca().lines[0].set_markersize(0), plt.gca().lines[1].set_markersize(0), plt.gca().lines[2].set_markersize(0)
+for line in plt.gca().lines:
+    line.set_markersize(0)
 plt.show()
 print("All rise over 50 steps; cosine falls at once, wsd only in its last fifth, both to a tenth of the peak.")
 
 # %% [markdown]
 # ### Failure first
 #
-# **Guess first:** the ladder below trains this width with a peak learning rate of 0.01. What happens at 30 times that: a faster
-# descent, the same, or worse?
+# **Guess first:** section 4 trains models of this width with a peak learning rate of 0.01. What happens at 30 times
+# that: a faster descent, the same, or worse?
 
 # %%
 guess_rate = None
@@ -233,7 +243,7 @@ print(
 )
 
 # %% [markdown]
-# Too small is slow; too large never settles. A scaling law that compares badly tuned models measures the tuning. The ladder's rule, 0.64 divided by the
+# Too small is slow; too large never settles. A scaling law that compares badly tuned models measures the tuning. Section 4's rule, 0.64 divided by the
 # width, was found by a sweep at four widths.
 #
 # ### Killed, and resumed
@@ -264,10 +274,10 @@ print("all 24 losses equal, to the last digit:", same_losses, "  the last one:",
 # %% [markdown]
 # ## 3 · What training costs
 #
-# A matrix of P numbers costs one multiply and one add per number and token: 2P **FLOP** (floating-point operations). The backward pass does
-# two such products, so training costs 6P. With P = all N parameters and D tokens this is the rule of thumb **C = 6ND**. It leaves attention
-# out, which has no parameters for "every token with every other", and it counts the embedding, which is only looked up.
-# `flops_per_token` counts exactly.
+# A matrix of P numbers costs one multiply and one add per number and token: 2P **FLOP** (floating-point operations). The backward pass does two such
+# products, so training costs 6P. For a whole training, with all N parameters in the place of P and D tokens of text, this is the rule of thumb **C =
+# 6ND**; C is the compute, in FLOP. (N, D and C are the letters of scaling laws here, not lesson 01's shapes.) It leaves attention out, which has no
+# parameters for "every token with every other", and it counts the embedding, which is only looked up. `flops_per_token` counts exactly.
 #
 # **Guess first:** for our model of width 64, is 6N too high or too low, and for QwQ-32B reading 32,768 tokens?
 
@@ -320,16 +330,12 @@ for width, flops in speed.items():
 #
 # ## 4 · The ladder
 #
-# Sixteen models: four widths, each trained on four amounts of text. Each run decays to its own end, because a run that is
-# cut short still has a high learning rate, and would look worse than it is.
+# Sixteen models, a **ladder**: four widths, each trained on four amounts of text. Each run decays to its own end, because a
+# run that is cut short still has a high learning rate, and would look worse than it is.
 
 # %%
 small = session.quick
-grid = (
-    [(width, tokens) for width, tokens in GRID if not small or tokens <= 2**18]
-    if not small
-    else [(w, t) for w in (16, 32, 48) for t in (2**14, 2**15, 2**16)]
-)
+grid = [(w, t) for w in (16, 32, 48) for t in (2**14, 2**15, 2**16)] if small else list(GRID)
 runs = []
 began = time.perf_counter()
 for width, n_tokens in grid:
@@ -351,11 +357,19 @@ print(
 )
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("cut-from-one-run")
+
+# %% [markdown]
 # ## 5 · The law
 #
 # Hoffmann et al. [1] describe such a table by five constants: **loss = E + A/N^α + B/D^β**. E is what no model of any size could
 # predict, A/N^α is what a finite model costs, B/D^β what finite text costs.
-# (N, D, A, B and E are the law's letters here, not lesson 01's shapes.)
+# (A, B and E are the law's letters too.)
 #
 # To fit them: make the errors of the **logarithm** of the loss small. The **Huber** loss is a square for small errors and a straight line beyond,
 # so that one bad run cannot bend the law. It has many flat valleys, so the search (**L-BFGS**) starts from 192
@@ -421,7 +435,8 @@ def huber_error(
 
 # %% [markdown]
 # `fit` from the package joins these: it searches, and then makes 200 new ladders of losses, each the fitted law plus scatter of the size that was seen, and
-# fits every one of them. How much the constants and predictions differ between these is the **interval** (a bootstrap).
+# fits every one of them. How much the constants and predictions differ between these is the **interval** (such a use of
+# made-up repetitions is called a **bootstrap**).
 
 # %%
 ladder = fit(
@@ -563,6 +578,7 @@ print("recorded on 1 thread of an AMD EPYC virtual machine, 2026-11-24")
 print(text_table(["ladder's seed", "parameters", "predicted", "90 % interval", "measured", "error"], rows))
 inside = sum(float(row[3].split(" to ")[0]) <= float(row[4]) <= float(row[3].split(" to ")[1]) for row in rows)
 print(f"{inside} of {len(rows)} measured losses lie inside their interval")
+worst_error = max(abs(float(row[5].rstrip("%"))) for row in rows) / 100
 
 # %% [markdown]
 # So one ladder's small error has luck in it. Another seed's ladder, the same in all else, was pessimistic by some 8 %, and its interval can miss. An interval knows the scatter of
@@ -663,6 +679,14 @@ v3, llama, base = (
 print(f"\nLlama-3.1-405B took {llama / v3:.1f} times the FLOP of DeepSeek-V3; QwQ's base {base / v3:.2f} times.")
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("past-the-optimum")
+
+# %% [markdown]
 # QwQ's base saw 549 tokens for every parameter, nearly thirty times the "optimum". That is no mistake. The optimum counts training only; a model that is used a lot is paid for
 # again with every token that it writes, 2N FLOP each, and a smaller one trained for longer saves there (Sardana et al. [3]; an exercise).
 #
@@ -679,8 +703,8 @@ display(
 )
 display(settle(
     7,
-    value=f"loss does follow size and data lawfully: a law from {len(runs)} small runs missed a larger one by {abs(error):.1%}; "
-    "it says nothing of what a loss is worth, nor of training after pre-training",
+    value=f"loss does follow size and data lawfully: a law from {len(runs)} small runs missed a larger one by {abs(error):.1%}, "
+    f"and laws from other seeds' runs missed larger ones by up to {worst_error:.0%}; it says nothing of what a loss is worth, nor of training after pre-training",
     verdict=None,
     sources=("this lesson's held-out run", "Hoffmann et al. 2022; Besiroglu et al. 2024"),
 ))  # fmt: skip

@@ -6,7 +6,7 @@
 # You will also have counted from the config that DeepSeek-R1 has 671,026,404,352 parameters, of which 37,552,282,624 work on
 # each token, and that it keeps 70,272 bytes per token of context.
 #
-# **Price:** about five minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
+# **Price:** five to six minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
 # about 2 GB.
 #
 # **You need:** lesson 01 (attention, SwiGLU, the KV cache) and the idea of a training loop (lesson 02).
@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from racecourse.learn import plots
 from racecourse.learn.ledger import ledger, settle
 from racecourse.learn.tables import text_table
+from racecourse.learn.widgets.routing import describe_routing
 from racecourse.models import KVCache, MLAConfig, ModelConfig, MoEConfig, generate, load
 from racecourse.models.layers import RMSNorm, SwiGLU, apply_rope, apply_rope_interleaved, yarn_mscale
 from racecourse.models.moe import record_routing
@@ -48,13 +49,10 @@ with torch.no_grad(), record_routing(writer) as routings:
 first_choice_LT = [routing.chosen_Nk[:, 0].tolist() for routing in routings]
 plots.plot_routing(pieces, first_choice_LT[1], title="What a tiny mixture writes, and who takes which token (layer 1)")
 plt.show()
+print(describe_routing(pieces, first_choice_LT[1]))
 
 # %%
-from racecourse.learn.widgets.routing import describe_routing
-
 print(start + written)
-print()
-print(describe_routing(pieces, first_choice_LT[1]))
 
 # %% [markdown]
 # Choose the layer, and one expert to see alone. (On a page that only shows the notebook there is nothing below this
@@ -164,6 +162,14 @@ print("your guess:", guess_gradient)
 # Nothing. A single weight divided by itself is 1, whatever the router says, so its gradient is zero up to rounding. The choice itself has no gradient
 # either: it is a sorting, not a number. The router learns **only through the weights**. Mixtral normalises, and has two
 # experts per token; Switch Transformer has one, and does not normalise.
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("how-a-choice-is-learned")
 
 # %% [markdown]
 # ## 2 · The experts
@@ -511,6 +517,9 @@ print(
 )
 
 # %% [markdown]
+# On text the mixture is a little ahead of its twin, with five times the parameters and the same work per token. With one seed each, that
+# says which way and not how far.
+#
 # ## 4 · Balance: why the router must be told to share
 #
 # An expert that gets more tokens learns faster; one that has learned more gets a higher score, and so more tokens. Let one
@@ -645,6 +654,14 @@ print(describe_load(history.column("step"), load_SE))
 display(expert_load_explorer(balanced))
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("bias-in-the-weights")
+
+# %% [markdown]
 # ## 5 · Do experts specialise?
 #
 # Those six languages share all their symbols: which language a row is in can only be told from what follows what. Does the
@@ -658,7 +675,7 @@ guess_domains = None
 # %%
 with torch.no_grad(), record_routing(models["bias"]) as routings:
     rows = languages.evaluation(60 if session.quick else 1200)
-    models["bias"](rows.ids_BT.to(device))
+    models["bias"](rows.ids_BT)
 names = [f"language {d}" for d in range(languages.n_domains)]
 figure, axes = plt.subplots(1, 2, figsize=(12, 3.6), layout="constrained")
 maps = []
@@ -687,7 +704,9 @@ print("your guess:", guess_domains)
 # Experts cut the cost of a token; they do nothing for the **cache** of keys and values, which grows with every token of
 # context. **Multi-head latent attention** (MLA) keeps one narrow vector per token, the **latent**, and rebuilds the keys and values
 # of all heads from it when they are needed. Position cannot pass through the latent, so a small rotary key goes beside it, shared
-# by all heads.
+# by all heads. In the code `rope` is the part of a query or key that is turned, `nope` the part that is not. `q_rank` (a latent
+# for queries, which nobody caches) and YaRN (which stretches the rotation over long texts) are options of DeepSeek-V3; you may
+# pass over them.
 
 
 # %%
@@ -799,6 +818,14 @@ for name, (n_layers, n_kv_heads, head_dim) in others.items():
 print(text_table(["model", "bytes per token, bfloat16", "GB for 32,768 tokens"], rows))
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("more-heads-same-latent")
+
+# %% [markdown]
 # The model with 671 billion parameters has the smallest cache of the four. DeepSeek's paper prints the same comparison: 70.272 KB against 327.680
 # and 516.096 [4].
 #
@@ -835,6 +862,14 @@ rows = [
 print(text_table(["model", "parameters", "active per token", "share", "GB in bfloat16"], rows))
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("facts-in-a-small-memory")
+
+# %% [markdown]
 # So per token, R1 does the work of a 37-billion model: hardly more than QwQ-32B. In memory it is twenty times as large.
 # Published prints "37B" active; whether the input embedding counts is a convention (without it, 36.6).
 #
@@ -845,7 +880,7 @@ display(
     settle(
         2,
         value=f"32.76 against 671.03 billion parameters in all, but 32.76 against {r1.active / 1e9:.2f} billion at work on a token: "
-        f"{r1.active / counts['QwQ-32B'].total:.2f} times; in the small contest experts helped recall and not path finding",
+        f"{r1.active / counts['QwQ-32B'].total:.2f} times; in the small contest experts helped recall by far, and path finding by a few points at most",
         verdict=None,
         sources=(
             "config.json of deepseek-ai/DeepSeek-V3 and Qwen/QwQ-32B, counted here and by transformers' classes",
@@ -904,6 +939,7 @@ print(text_table(["model", "active", "total", "loss", "next token right"], text_
 # | Balancing by a bias instead of a loss | DeepSeek-V3 [4] |
 # | Better loss per step and a **net loss by the clock** at GPT-2's size, since the machine was used less well | Karpathy, nanochat's log of 2026-02-19 |
 #
+# TriviaQA asks for facts; MMLU has exam questions of 57 subjects; DROP asks for what has to be worked out from a paragraph.
 # arXiv numbers: [1] 2410.19034, [2] 2401.04088, [3] 2409.02060, [4] 2412.19437, [5] 2401.06066, [6] 2101.03961.
 #
 # ### Where next

@@ -6,7 +6,8 @@
 # have found where more tokens stop helping: which methods level off, which do nothing at all, and why a vote is worth much
 # on one task and nearly nothing on another.
 #
-# **Price:** about two minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory: about 1 GB.
+# **Price:** two to three minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
+# about 1 GB.
 #
 # **You need:** how a model draws its next token (lesson 01). Nothing is trained here; that is lesson 05.
 
@@ -130,6 +131,14 @@ print(f"cut after 0 tokens:       {problem.prompt}# -> {go_on(problem.prompt + '
 print(f"cut after 3 tokens:       {problem.prompt}{thought[:3]}# -> {go_on(problem.prompt + thought[:3] + '#')}")
 print(f"'w' where it wrote '#':   {problem.prompt}w -> {go_on(problem.prompt + 'w')}")
 print(f"right: {problem.answer}, intermediate results {thought}")
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("steps-multiply")
 
 # %% [markdown]
 # The same for many problems at once, each with a thought of its own length. `attempt` counts the times that the model was let go on:
@@ -349,6 +358,14 @@ print(text_table(["answers in the vote", "as they come", "all forced at once"],
 print("your guess:", guess_vote, guess_hasty_vote)
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("vote-for-the-mistake")
+
+# %% [markdown]
 # Two answers are no better than one: they agree, or they tie. From four on the vote climbs, and from 32 on there is almost nothing left to gain. It
 # works because the wrong answers are spread over nine digits, while the right ones meet in one. **The control stays at chance**, with 64 answers as with
 # one: a vote finds what the model is most often right about; where there is nothing, it finds nothing. (With 400 problems the figures of
@@ -404,7 +421,31 @@ print(
 # %% [markdown]
 # The obvious formula is too low, here by a quarter: it is a biased estimate of the true chance although each factor looks right. With n far above
 # k the two agree.
-#
+
+# %% [markdown]
+# pass@k grows for any problem that is right now and then; a vote only helps where the right answer is the most common one. The
+# explorer mixes easy problems and hard ones. First its default as a picture. **Guess first:** with hard problems that are right one time
+# in ten, and a third of the wrong answers alike, does a vote of 64 help on them or harm?
+
+# %% tags=["alone"]
+import matplotlib.pyplot as plt
+
+from racecourse.learn.widgets.pass_at_k import DEFAULT as MIX_SHOWN
+from racecourse.learn.widgets.pass_at_k import draw_pass_at_k
+
+mix_in_words = draw_pass_at_k(plt.figure(figsize=(8.4, 4.8), layout="constrained").add_subplot(), **MIX_SHOWN)
+plt.show()
+print(mix_in_words)
+
+# %% [markdown]
+# Now as an explorer (it needs a running notebook). At which share of one common mistake does the vote on hard problems turn round?
+
+# %% tags=["alone"]
+from racecourse.learn.widgets.pass_at_k import pass_at_k_explorer
+
+display(pass_at_k_explorer())
+
+# %% [markdown]
 # ## 6 · Best of n: who chooses?
 #
 # pass@n is what a perfect chooser would reach. Three choosers for the same answers:
@@ -480,6 +521,14 @@ exact = {n: mean(pass_at_k(n_samples=n_samples, n_correct=int(sum(row)), k=n) fo
 print(text_table(["answers", *best, "pass_at_k, the formula"],
                  [[n, *(f"{curve[n]:.1%}" for curve in best.values()), f"{exact[n]:.1%}"] for n in sizes]))  # fmt: skip
 print("your guess:", guess_own)
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("promise-of-pass-at-8")
 
 # %% [markdown]
 # The formula agrees with random subsets. And the model's own probability per token is a good chooser: five points behind the verifier with four answers, two with eight, none from 32 on. A digit
@@ -611,14 +660,14 @@ if not session.quick:
 # * The model was shown `w` in its examples. A model that never met its "wait" only loses by it: the control
 #   with `;` shows how little the token alone does.
 # * Tokens are counted, not seconds. Sixty-four answers side by side take less time than one answer of the same total length, since
-#   decoding waits for memory (lesson 06).
+#   writing waits for memory (lessons 00 and 06).
 #
 # ### What others found at full size
 #
 # | finding | source |
 # |---|---|
 # | DeepSeek-R1-Zero on AIME 2024: 71.0 % with one answer, 86.7 % with a vote among 64 | DeepSeek-R1 [1], table 2 |
-# | Distilled models on AIME 2024, one answer and a vote among 64: 1.5B 28.9 and 52.7, 7B 55.5 and 83.3, 32B 72.6 and 83.3 | DeepSeek-R1 [1], table 5 |
+# | Models distilled from R1 (lesson 05) on AIME 2024, one answer and a vote among 64: 1.5B 28.9 and 52.7, 7B 55.5 and 83.3, 32B 72.6 and 83.3 | DeepSeek-R1 [1], table 5 |
 # | Qwen3-0.6B base on MATH-500: 40.6 with a prompt that asks it to think, 52.0 with a vote among 10 | Raschka, reasoning-from-scratch, chapter 4 |
 #
 # AIME 2024: 30 competition problems whose answers are whole numbers from 0 to 999; MATH-500: 500 school problems. arXiv number: [1] 2501.12948. The percentages are the authors' own.

@@ -104,8 +104,9 @@ def reinforce_loss(
 
 
 # %% [markdown]
-# Letters in names: **P** prompts, **G** answers to each (a group), **B** = P x G rows, **T** tokens of an answer. Answers have
-# different lengths; `mask_BT` is 1 where the model itself wrote a token, its end token included, and 0 behind it.
+# Letters in names: **P** prompts, **G** answers to each (a group; in lesson 01 G was another number), **B** = P x G rows,
+# **T** tokens of an answer. Answers have different lengths; `mask_BT` is 1 where the model itself wrote a token, its end
+# token included, and 0 behind it.
 #
 # A rollout on real problems, 32 prompts with 8 answers each:
 
@@ -243,6 +244,14 @@ print(text_table(["group", "right", "wrong", "right, / std", "wrong, / std", "te
 print(f"\nin the batch above {has_signal(rewards_PG).float().mean():.0%} of the groups teach something")
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("twice-the-pay")
+
+# %% [markdown]
 # A rare right answer gets a large advantage, a rare wrong one a large disadvantage, and a group in which all are right or all
 # wrong teaches **nothing**. So reinforcement learning needs a base that is right sometimes: a task that is never solved gives no signal at all, and neither
 # does one that is always solved. DAPO (arXiv 2503.14476) draws other problems for silent groups: `resample=` in our loop.
@@ -281,6 +290,14 @@ print(text_table(
      ["pass@8", f"{first.pass_at_8:.1%}", f"{last.pass_at_8:.1%}", ""],
      ["forced direct", f"{first.direct:.1%}", f"{last.direct:.1%}", guess_direct]],
 ))  # fmt: skip
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("if-direct-had-risen")
 
 # %% [markdown]
 # ### Was it the reward? Five seeds and three controls
@@ -383,7 +400,29 @@ print(text_table(["base", "right before", "right after", "pass@8 before", "token
 # Where the base can work out a chain now and then, RL makes it do so always. Base 3 is at luck, one in ten, and stays there. Base 1 is
 # just above luck: it learns to write nearly twice as much, and gains three points. **RL needs a base that is
 # right sometimes, for a reason.** Whether a base gets there within its 1,600 steps of training is a matter of its random start.
-#
+
+# %% [markdown]
+# Every one of the recorded runs can be looked at by itself. First one as a picture; then choose reward and seed (it needs a running
+# notebook). Four things to watch in any such run: is it right more often, do its answers grow, how many groups still teach
+# it (some right, some wrong), and how much entropy is left, that is, how unsure it still is about the next token. **Guess first:** which of
+# the four falls to nearly nothing when all goes well?
+
+# %% tags=["alone"]
+import matplotlib.pyplot as plt
+
+from racecourse.learn.widgets.grpo_dashboard import DEFAULT as RUN_SHOWN
+from racecourse.learn.widgets.grpo_dashboard import draw_run
+
+run_in_words = draw_run(plt.figure(figsize=(8.4, 5.6), layout="constrained").add_subplot(), **RUN_SHOWN)
+plt.show()
+print(run_in_words)
+
+# %% tags=["alone"]
+from racecourse.learn.widgets.grpo_dashboard import grpo_dashboard_explorer
+
+display(grpo_dashboard_explorer())
+
+# %% [markdown]
 # ## 4 · Did it learn, or did it choose?
 #
 # Before you call this "learning to reason", ask what the base could do already. Two looks: the pass@k curve before and after, and the
@@ -510,10 +549,11 @@ print(text_table(["learning rate", "updates per batch", "right", "greedy", "seco
 print("your guess:", guess_four_updates)
 
 # %% [markdown]
-# With small steps the clip changes next to nothing: four updates take the model further in fifteen steps than one does, for about three times the time (more on a busy machine). With larger
-# steps one update is enough, and four go wrong: each batch is followed further than it can be trusted. The clip prevents most of the damage, not all of it.
-# (Seed 0, live. Two more seeds with the larger steps, one CPU thread, 2026-11-26: clipped 89 and 89 %, not clipped 65 and 12 %.) So for this small model one update per batch is the better
-# bargain; for a large one, whose answers cost far more than its updates, several can be.
+# With small steps the clip changes next to nothing: four updates take the model further in fifteen steps than one does, for two to three times the time on a quiet
+# machine (compare the lower three rows; other work can blur it, in the first row above it did). With larger steps one update is enough, and four go wrong: each batch is
+# followed further than it can be trusted. The clip prevents most of the damage, not all of it. (Seed 0, live. Two more seeds with the larger steps, one CPU thread,
+# 2026-11-26: clipped 89 and 89 %, not clipped 65 and 12 %.) So for this small model one update per batch is the better bargain; for a large one, whose answers cost far
+# more than its updates, several can be.
 #
 # ## 6 · How far from the start? KL, measured by samples
 #
@@ -797,7 +837,8 @@ print("your guess:", guess_order)
 # * **Worked examples without error** are as good as anything. If somebody can write them, RL is a detour. For most tasks worth the trouble nobody can.
 # * All curves meet at the top from sixteen answers on. No method extended anything here: there was nothing left to extend.
 #
-# DeepSeek found distillation clearly better than RL at 32 billion parameters (72.6 against 47.0, section 14). Our task is too easy to show that: both reach 98 %.
+# DeepSeek found distillation clearly better than RL at 32 billion parameters (72.6 against 47.0 % on the contest AIME 2024, section 14). Our task is too easy to
+# show that: both reach 98 %.
 #
 # ## 10 · A verifier with a hole
 #
@@ -840,6 +881,14 @@ for name, m in (("base", base), ("hacked", hacked)):
     texts = [s.text for row in sample_texts(m, tokenizer, prompts, n_samples=4, max_new_tokens=16, seed=7) for s in row]
     print(f"{name}: {mean(not text.partition('#')[2] for text in texts):.0%} of the answers have nothing behind '#'")
 print("your guess:", guess_hack)
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("which-figure-is-blind")
 
 # %% [markdown]
 # The pay goes to 99 %. What is truly right rises with it at first, for thinking brings the digit into the text. Then, while the pay goes on rising, the truth **falls**, in the five
@@ -904,7 +953,8 @@ print(
 # | 4 | | RL for all scenarios; rules for reasoning, reward models for the rest |
 # | not published | algorithm, data, group size, learning rate | data; the second and fourth stage's length |
 #
-# R1-**Zero** is RL on V3-Base without any supervised stage: it reasons well, and is hard to read.
+# A **reward model** is a network that was trained to score answers, for what no rule can judge. R1-**Zero** is RL on
+# V3-Base without any supervised stage: it reasons well, and is hard to read.
 #
 # In our miniature chains stand for mathematics, "which of four digits is the largest?" (`3,7,2,5=` → `#7`) for everything else, and a thought of digits only, without
 # `w`, for one that a person can read. Each line is a model at that point.
@@ -954,10 +1004,11 @@ print("your guess:", guess_general)
 #
 # `python -m racecourse.reasoning.train_lm --model qwen2.5-0.5b-instruct --operands 6 --steps 100`
 #
-# asks the chains in words through the model's chat template, counts what the run needs of the GPU's memory **before** it loads
-# anything, and evaluates before and after. Two things are different at that size. The vocabulary has 49,000 to 152,000 tokens,
-# so the log-probabilities are computed in chunks. And weights, gradients and AdamW's two moments of a 1.5-billion model do not fit a free T4 (14.5 GiB), so
-# the weights are frozen in float16 (a T4 has no bfloat16) and small matrices are trained beside them: **LoRA**, which is exercise 8 of the set.
+# (in a terminal; in a cell on Colab with `!` in front) asks the chains in words through the model's chat template, counts
+# what the run needs of the GPU's memory **before** it loads anything, and evaluates before and after. Two things are
+# different at that size. The vocabulary has 49,000 to 152,000 tokens, so the log-probabilities are computed in chunks. And
+# weights, gradients and AdamW's two moments of a 1.5-billion model do not fit a free T4 (14.5 GiB), so the weights are frozen
+# in float16 (a T4 has no bfloat16) and small matrices are trained beside them: **LoRA**, which is exercise 8 of the set.
 
 # %%
 from racecourse.learn.fits import known_configs
@@ -992,10 +1043,10 @@ print(
 )
 
 # %% [markdown]
-# These are counts, not measurements: no GPU was at hand when this lesson was made. On two CPU cores a step of SmolLM2 takes half a minute, and it
-# is a poor student: of its answers to chains of two numbers about 2 % are right (2026-11-25), so nearly all groups are silent. Section 2 said what
-# that means. TinyZero reports that Qwen2.5-0.5B did not learn countdown. For several GPUs, `python -m racecourse.reasoning.train_trl`
-# runs the same tasks and rewards through TRL's trainer under Accelerate.
+# These are counts, not measurements: no GPU was at hand when this lesson was made. On two CPU cores a step of SmolLM2 takes half a minute,
+# and it is a poor student: of its answers to chains of two numbers about 2 % are right (2026-11-25), so nearly all groups are silent.
+# Section 2 said what that means. TinyZero, others' small repetition of R1-Zero, reports that Qwen2.5-0.5B did not learn countdown. For
+# several GPUs, `python -m racecourse.reasoning.train_trl` runs the same tasks and rewards through TRL's trainer under Accelerate.
 
 # %% [markdown]
 # ## 13 · The ledger

@@ -8,7 +8,8 @@
 #
 # **Price:** about two minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory: about 4 GB.
 #
-# **You need:** what a decode step and a KV cache are (lesson 01), and what active parameters are (lesson 03).
+# **You need:** how a model writes one token after the other with a KV cache (lesson 01; here one such step is called a
+# **decode step**), and what active parameters are (lesson 03).
 
 # %% [markdown]
 # ## It works, before any theory
@@ -68,7 +69,7 @@ print("your guess:", guess_calculated, guess_reached)
 #
 # ## 1 · Two speeds, and how to measure them
 #
-# A processor has a speed of **arithmetic**, in FLOP per second (a FLOP is one addition or multiplication of two numbers), and a speed of **memory**, in bytes per second.
+# A processor has a speed of **arithmetic**, in FLOP per second (a FLOP is one addition or multiplication of two numbers), and a speed of **memory**, its **bandwidth**, in bytes per second.
 # Three traps when measuring them:
 #
 # * A copy reads *and* writes: copying 1 GB moves 2 GB.
@@ -267,6 +268,14 @@ print(text_table(["model", "rows", "GB of weights", "GB of cache", "GB read per 
 print("your guess:", guess_qwq_64, guess_r1_64)
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("more-rows-long-context")
+
+# %% [markdown]
 # A mixture of experts is light for one row and heavy for a few: 64 rows wake 222 of 256 experts, and every one of them has to be read. Only with hundreds of rows does that
 # pay off. Then the cache counts: R1's latent attention (lesson 03) keeps 70 KB a token and QwQ's grouped heads 262 KB, so at 512 conversations QwQ reads
 # seventeen times as much cache as weights.
@@ -369,6 +378,14 @@ def fit_rates(timed: Sequence[Timed], costs: Sequence[str] = COSTS) -> Rates:
     error = math.exp(np.quantile(misses, 0.9)) - 1
     return replace(least_squares(timed, costs), error=error)
 
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("fitted-to-the-same")
 
 # %% [markdown]
 # Five small models with random weights (speed does not depend on what the weights are), 1 to 63 million parameters, two contexts, three batch sizes.
@@ -701,8 +718,8 @@ del versions
 
 # %% [markdown]
 # Fewer bits are faster at one row, but by far less than the bytes say: the layers' fixed time stays, and unpacking is work too. At 16 rows little is left, since torch's code for 16 rows is far from
-# the roof whatever the format. (The machine that made this notebook is shared, and its memory was slow on that day. On 2026-11-23 the same 8-bit weights were 3.9 times as fast as float32 at one row. Measure yours; the
-# README has the figures of a quiet run beside llama.cpp.)
+# the roof whatever the format. (The machine that made this notebook is shared, and its memory was slow on that day. On 2026-11-23 the same 8-bit weights were 3.9 times
+# as fast as float32 at one row. Measure yours; `docs/measurements.md` has figures beside those of transformers and llama.cpp.)
 #
 # The loss in 8 bits hardly changes. The small change in 4 bits is **too good**: this model's weights come from a file that was in 4 bits already, in the same groups
 # of 32, so that our quantisation finds most of them where they were. What 4 bits cost a model that has never been quantised shows when the groups are
@@ -742,7 +759,8 @@ print(
 # everything they send is counted. There are three ways to cut:
 #
 # * **tensor parallelism**: each process has some heads, and some columns, of every layer; two sums over all processes per layer;
-# * **pipeline parallelism**: each process has some layers; activations are handed on;
+# * **pipeline parallelism**: each process has some layers; activations are handed on. The batch goes through in parts,
+#   **micro-batches**;
 # * **expert parallelism**: each process has some experts; rows travel to them and back.
 #
 # (Whole copies of the model, each with its own conversations, are *data parallelism*: nothing is cut and nothing is sent.) A process is called a **rank** here, and has a number.
@@ -832,8 +850,16 @@ except RuntimeError as error:
     print("RuntimeError:", error)
 
 # %% [markdown]
-# A pipeline has another cost. The batch goes through it in parts, **micro-batches**. While the first is on its way, the later stages wait, and at the end the first ones do. That is the **bubble**. (It matters for training
-# and for reading prompts. When many users are served, others fill it.)
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("ring-of-eight")
+
+# %% [markdown]
+# A pipeline has another cost. While the first micro-batch is on its way, the later stages wait, and at the end the first ones do. That is the **bubble**. (It matters for
+# training and for reading prompts. When many users are served, others fill it.)
 
 
 # %%
@@ -885,8 +911,11 @@ class Assumptions:
 
 
 # %% [markdown]
-# (H800 and H20 are NVIDIA's versions of the H100 for China; lesson 07. TDP is the power that a chip is built to draw. `Prices` are 2 dollars an hour for any chip, DeepSeek's own figure for an H800, and a dated exchange rate.) A **dense** model is split over the chips of one node at most, by tensor parallelism; more chips run
-# copies of it, at the same price. Of a **mixture** the routed experts are split; every chip has the rest of the model, and attends for its own conversations. Its rows travel to experts and back, over a network as soon as there is more than one node.
+# (H800 and H20 are NVIDIA's versions of the H100 for China; lesson 07. A **node** is a computer with several chips, here eight. NVLink joins the chips of a node,
+# InfiniBand the nodes. TDP is the power that a chip is built to draw. `Prices` are 2 dollars an hour for any chip, DeepSeek's own figure for an H800, and a dated
+# exchange rate.) A **dense** model is split over the chips of one node at most, by tensor parallelism; more chips run copies of it, at the same price. Of a **mixture**
+# the routed experts are split; every chip has the rest of the model, and attends for its own conversations. Its rows travel to experts and back, over a network as soon
+# as there is more than one node.
 #
 # An estimate of this kind needs witnesses. Three:
 #
@@ -1049,7 +1078,8 @@ for chip in (h800_name, "NVIDIA H20"):
 #
 # ## 9 · How well DeepSeek used its chips
 #
-# **MFU** (model FLOPs utilisation) is the share of a chip's arithmetic that went into the model. DeepSeek-V3's report: 2.664 million H800 hours of pre-training for 14.8 trillion tokens.
+# **MFU** (model FLOPs utilisation) is the share of a chip's arithmetic that went into the model. DeepSeek-V3's report: 2.664 million H800 hours of **pre-training**,
+# which is learning to predict text as in lesson 02, for 14.8 trillion tokens.
 #
 # **Guess first:** Llama 3.1 405B took 30.84 million H100 hours for about 15.6 trillion tokens, 11.6 times as many hours. Did its makers use their chips better, as well, or worse?
 

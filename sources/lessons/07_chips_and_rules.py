@@ -329,6 +329,14 @@ print(
 )
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("spread-it-out")
+
+# %% [markdown]
 # Read the figure from the left. A weak chip is out whatever its density. Between 1600 and 4800 the **density** decides: the L4 has an eighth of an H100's TPP and is caught, because it packs it on 294 mm2; many small dies
 # could replace one large one. Over 4800 nothing else matters. The A100 and the A800 share a dot: what told them apart in 2022, the links, is not on this map. And nobody stands in b.1 or b.2.
 # Rings at 4708 and 4750 would be a.2 if they were sold for data centres; only Note 2 leaves them out. Of Apple's chips the table has the rate of one format at a time; adding all units up (GPU and Neural Engine) gives at most 1,123, the M2 Ultra.
@@ -488,6 +496,14 @@ for chip in (h100, h20):
     )
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("cut-for-whom")
+
+# %% [markdown]
 # What was cut is arithmetic: reading prompts and training, where the H20 is 6.7 times slower. What decides how fast a model that **thinks long** writes, memory bandwidth and links, was not cut; in both the H20 is the H100's equal or better, and it has
 # twice the room for caches. So "less advanced chip" is no single number: it depends on whether you train or think. A rule that counts TPP and density does not see memory.
 #
@@ -496,7 +512,8 @@ for chip in (h100, h20):
 #
 # The next steps of the rules were about exactly that:
 #
-# * **December 2024** (89 FR 96790, 3A090.c, through the same compilation): memory stacks of more than 2 GB/s per mm2 are controlled, if they are not packaged with logic.
+# * **December 2024** (89 FR 96790, 3A090.c, through the same compilation): memory stacks (**HBM**, high-bandwidth memory) of more than 2 GB/s per mm2 are controlled, if
+#   they are not packaged with logic.
 # * **April 2025**: letters to makers, not public. Intel's as reported (silicon.co.uk, Financial Times): a licence is needed from 1400 GB/s of memory, or 1100 of links, or 1700 of both. Nvidia said in a filing that the H20 and whatever reaches its
 #   bandwidths needs a licence; it first expected a charge of 5.5 billion dollars and booked 4.5.
 # * **July and August 2025**: licences for the H20 again, with 15 % of the revenue for the US government, as reported. **November 2025:** China bars foreign chips from data centres that its state pays for (Reuters, in secondary pages). Both sides have rules.
@@ -764,6 +781,14 @@ v3 = TrainingBill(DEEPSEEK_V3_HOURS)
 print(v3.table())
 pre_training = DEEPSEEK_V3_HOURS["pre-training"]
 print(f"\npre-training on 2,048 GPUs: {days(gpu_hours=pre_training, n_gpus=2048):.1f} days")
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("what-5-576-million-is")
 
 # %% [markdown]
 # That is the whole of "5.576 million". The two dollars are an **assumed rent**. The report itself says that it leaves out earlier research and experiments; people, data, buildings and the purchase of the machines are not in it either. Of all that no figure was published. One analyst's

@@ -5,7 +5,8 @@
 # some forty lines, and its tools, not its model, are what hold hostile input; that a model of 135 million parameters can be made to write a valid tool call every time, and still
 # answers almost nothing; and that most of the scores which Manus and OpenAI published for the test GAIA cannot come from one pass over its questions, by arithmetic alone.
 #
-# **Price:** about three minutes of computing on two CPU cores, one or two evenings of yours. On a GPU: not measured. Memory: about 2 GB. Nothing here needs a key, a server or the network.
+# **Price:** two to three minutes of computing on two CPU cores, one or two evenings of yours. On a GPU: not measured. Memory: about 2 GB. Nothing here needs a key, a
+# server or the network.
 #
 # **You need:** what a token and a prompt are (lesson 01), and best-of-n with a verifier (lesson 04). No experience with agents.
 
@@ -133,11 +134,14 @@ print(f"the job is {job.state}; result: {job.result}; questions answered: {n_ans
 # Nobody should believe that on the author's word, so do it by hand:
 #
 # 1. Run the next cell. It submits a second job from **your** kernel.
-# 2. Restart your kernel at once (menu *Kernel*, *Restart Kernel*). All your variables are gone.
+# 2. Restart your kernel at once (JupyterLab: menu *Kernel*, *Restart Kernel*; VS Code: *Restart* above the notebook; Colab:
+#    *Runtime*, *Restart session*). All your variables are gone.
 # 3. Run the cell after it and no other. It imports what it needs, and finds the job.
-# 4. To go on with the lesson, run all cells above again (*Run All Above Selected Cell*).
+# 4. To go on with the lesson, run all cells above again (JupyterLab: menu *Run*, *Run All Above Selected Cell*; VS Code:
+#    *Execute Above Cells*; Colab: *Runtime*, *Run before*).
 #
-# If you let all cells run in order instead, both cells work, and nothing was restarted. (Colab: *Runtime*, *Restart session*. Not tried there.)
+# If you let all cells run in order instead, both cells work, and nothing was restarted. (It was tried in JupyterLab, not in
+# VS Code or on Colab.)
 
 # %%
 several = [task.task_id for task in tasks[: 5 if session.quick else 20]]
@@ -489,8 +493,10 @@ for name, its in small_runs.items():
 #
 # ### A large model is three lines away
 #
-# Nothing in the loop knows what the policy is. A server that speaks OpenAI's protocol (vLLM or llama.cpp with QwQ-32B on a large GPU, or a service that you pay) is a policy, too. Set the two environment variables before you start the notebook, for example `RACECOURSE_SERVER=http://localhost:8000/v1`
-# and `RACECOURSE_SERVED_MODEL=Qwen/QwQ-32B`; without them this cell asks nobody.
+# Nothing in the loop knows what the policy is. A server that speaks OpenAI's protocol (vLLM or llama.cpp with QwQ-32B on a large GPU, or a service that you pay) is a
+# policy, too. Set two environment variables before you start the notebook, for example `RACECOURSE_SERVER=http://localhost:8000/v1` and
+# `RACECOURSE_SERVED_MODEL=Qwen/QwQ-32B`, or run `%env RACECOURSE_SERVER=...` and `%env RACECOURSE_SERVED_MODEL=...` in a cell of their own; without them this cell asks
+# nobody.
 
 # %%
 server = os.environ.get("RACECOURSE_SERVER")
@@ -630,6 +636,14 @@ for what, lines in (("without the slip", (9, 21)), ("with the slip", (9, 36))):
     text = generate(reader.model, reader.tokenizer, [prompt], max_new_tokens=16)[0]
     print(f"{what}: {' '.join(text.split())!r}")
 print("right is:", chairs.answer)
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("what-contains")
 
 # %% [markdown]
 # Neither is right. But look whether the slip changed the answer. Being too small to count chairs is no protection, and one pair of texts is no measurement: whoever wants to know how often a model obeys has to try many slips and many questions.
@@ -798,6 +812,14 @@ print(text_table(["system", "level 1", "level 2", "level 3", "weighted mean"], r
 n_possible = {name: sum(map(bool, counts_of(texts))) for name, texts in (published | controls).items()}
 print(f"\npossible: Manus {n_possible['Manus']} of 3, Deep Research {n_possible['OpenAI Deep Research']} of 3, "
       f"the seven others {sum(n_possible[name] for name in controls)} of 21; your guess of six: {guess_possible}")
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("half-a-question")
 
 # %% [markdown]
 # Two of Manus's three, and all of Deep Research's, cannot come from one pass over the validation set. Yet Deep Research's 67.36 is exactly the mean of its levels, weighted by 53, 86 and 26: it **is** about that set. The plain mean of its three would be 63.65.
@@ -1041,6 +1063,14 @@ often = Counter(step["task"] for step in job.steps)
 print(f"steps by the first process and by the second: {list(made_by.values())}")
 n_lost, n_twice = len(set(ten) - set(often)), sum(n > 1 for n in often.values())
 print(f"questions: {len(often)}; missing: {n_lost}; answered twice: {n_twice}; your guess: {guess_twice}")
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("lock-or-flag")
 
 # %% [markdown]
 # None is lost and none is saved twice: a worker gets the steps that are saved, and goes on after them. Whatever it was doing when it died is done again from the beginning of that step. Most of the time that is harmless. If the step has sent a letter or paid a bill, it is not, and no store can know. That is

@@ -130,7 +130,9 @@ for hidden in (1.0, 0.0):
 #
 # ## 2 · How good are they?
 #
-# Lesson 05 had two numbers on AIME 2024, each by its own maker. Here is what can be found beyond them. **NVIDIA** gave 256 contest problems to both models, with the same settings and 64 answers to each. **MathArena**, a public board, tested both on two contests of February 2025, held after R1 was published.
+# Lesson 05 had two numbers on AIME 2024, each by its own maker. Here is what can be found beyond them. **NVIDIA** gave 256 contest problems to both models, with the same
+# settings and 64 answers to each. (AIME and HMMT are contests in mathematics for school students.) **MathArena**, a public board, tested both on two contests of February 2025,
+# held after R1 was published.
 #
 # **Guess first:** over those 256 problems, which model is ahead, by how many points, and is that more than one standard error?
 
@@ -147,6 +149,14 @@ print(f"\n{MATHS.name}: QwQ ahead by {MATHS.ahead:.1f} points, one standard erro
 print("your guess:", guess_ahead, guess_points, guess_beyond_one_error)
 r1_simple_qa = 30.1  # per cent, DeepSeek-R1's README
 print(f"coding, LiveCodeBench: QwQ 63.4, R1 65.9, each by its maker and perhaps not on the same problems; facts, SimpleQA: R1 {r1_simple_qa}, of QwQ no figure was found")
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("half-a-standard-error")
 
 # %% [markdown]
 # * In contest mathematics they are **level**: in no test of one tester are they apart by one standard error, and they take turns in the lead. (All of these contests were held before QwQ came out, so either model may have met some of the problems; most were held before R1, too.)
@@ -246,6 +256,14 @@ for rate in (0.5, 0.96, 1.2):
     print(f"{rate:.2f} euros a dollar: {1000 * outcome(other, 'r1').eur:5.2f} euros for 1,000 answers of R1, ratio {euro_ratio(other):.4f}")
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("why-a-placebo")
+
+# %% [markdown]
 # ## 4 · Where it turns round: the signature result
 #
 # Two things move the ratio most: how many users there are, and how long R1's answers are compared with QwQ's. The map shows both at once, blue where QwQ-32B's right answers are cheaper and orange where R1's are.
@@ -329,6 +347,14 @@ print(f"{n_draws:,} draws: one standard error of a share is {100 * error:.0f} po
 print("your guess:", guess_10_000, guess_1_000)
 
 # %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("share-of-draws")
+
+# %% [markdown]
 # For the firm no draw turns it round. For the services many do. (The scenario as assumed need not be the middle of the draws: all sending hidden is the *end* of its range, and 0.83 lies below the middle of 0.6 to 1.2. Both are kind to R1, so with 1,000 users the page above has R1 a little cheaper and most draws have QwQ.)
 #
 # Which assumption is it? **One at a time**: each assumption at its low and its high end, all others as assumed. Sorted, the figure has the shape of a tornado.
@@ -343,6 +369,14 @@ most = next(iter(ends))
 print(f"what matters most: {most}; your guess: {guess_most}")
 by_exam = {f"{e.name} ({e.testers})": euro_ratio(replace(service, qwq_right=e.qwq, r1_right=e.r1)) for e in exams}
 print("\nthe same by another measure of quality:", "; ".join(f"{name} {ratio:.2f}" for name, ratio in by_exam.items()))
+
+# %% [markdown]
+# **Check yourself.**
+
+# %% tags=["alone"]
+from racecourse.learn.quiz import quiz
+
+quiz("what-moves-the-ratio")
 
 # %% [markdown]
 # The **length of the answers** carries the verdict, more than any property of chips; and it is the one that nobody has measured for both models on the same problems. The two shares right matter less than that, and the placebo not at all. Rent is a second placebo, as long as both use the same chips at the same price.

@@ -1,5 +1,6 @@
 """Wrong answers to exercise set 00."""
 
+import itertools
 import math
 
 from wrong_answers import wrong
@@ -35,9 +36,20 @@ def minutes_for_seconds(arrivals_s):
     return 60 * (len(arrivals_s) - 1) / (arrivals_s[-1] - arrivals_s[0])
 
 
-@wrong("tokens-per-second", hidden=True)
+@wrong("tokens-per-second", says="the speed over the first gap")
 def first_gap_only(arrivals_s):
     return 1 / (arrivals_s[1] - arrivals_s[0])
+
+
+@wrong("tokens-per-second", says="the speed over the last gap")
+def last_gap_only(arrivals_s):
+    return 1 / (arrivals_s[-1] - arrivals_s[-2])
+
+
+@wrong("tokens-per-second", says="the mean of the three gaps' own speeds")
+def mean_of_speeds(arrivals_s):
+    speeds = [1 / (after - before) for before, after in itertools.pairwise(arrivals_s)]
+    return sum(speeds) / len(speeds)
 
 
 @wrong("tokens-per-second", hidden=True)
@@ -46,6 +58,11 @@ def fails_on_one_arrival(arrivals_s):
 
 
 @wrong("tokens-per-second", hidden=True)
+def fails_on_no_arrival(arrivals_s):
+    return 0.0 if arrivals_s[-1] == arrivals_s[0] else (len(arrivals_s) - 1) / (arrivals_s[-1] - arrivals_s[0])
+
+
+@wrong("tokens-per-second", says="3 tokens in 2 seconds make 1.5")
 def only_the_worked_example(arrivals_s):
     return 10.0
 
@@ -72,10 +89,20 @@ def one_byte_scales(n_parameters, bits, block=None):
 
 @wrong("weight-bytes", says="whole numbers")
 def returns_a_float(n_parameters, bits, block=None):
+    return float(weight_bytes(n_parameters, bits, block))
+
+
+@wrong("weight-bytes", says="a byte that is begun counts: expected 17")
+def half_a_byte(n_parameters, bits, block=None):
     return n_parameters * bits / 8 + (2 * math.ceil(n_parameters / block) if block else 0)
 
 
-@wrong("weight-bytes", hidden=True)
+@wrong("weight-bytes", says="a block that is begun has a whole one")
+def a_part_of_a_scale(n_parameters, bits, block=None):
+    return math.ceil(n_parameters * bits / 8) + (2 * n_parameters / block if block else 0)
+
+
+@wrong("weight-bytes", says="16 is rounded down")
 def floors_the_last_byte(n_parameters, bits, block=None):
     return n_parameters * bits // 8 + (2 * math.ceil(n_parameters / block) if block else 0)
 
@@ -114,10 +141,22 @@ def exactly_full_is_refused(sizes, memory_gib, reserve):
     return sorted(fitting, key=lambda name: (-sizes[name], name))
 
 
-@wrong("models-that-fit", hidden=True)
+@wrong("models-that-fit", says="stand as they came in")
 def ties_in_any_order(sizes, memory_gib, reserve):
     fitting = [name for name in sizes if sizes[name] <= memory_gib * 2**30 * (1 - reserve)]
     return sorted(fitting, key=lambda name: sizes[name], reverse=True)
+
+
+@wrong("models-that-fit", says="does reverse=True turn the names round")
+def ties_turned_round(sizes, memory_gib, reserve):
+    fitting = [name for name in sizes if sizes[name] <= memory_gib * 2**30 * (1 - reserve)]
+    return sorted(fitting, key=lambda name: (sizes[name], name), reverse=True)
+
+
+@wrong("models-that-fit", says="the share that stays free")
+def reserve_is_what_may_be_used(sizes, memory_gib, reserve):
+    fitting = [name for name in sizes if sizes[name] <= memory_gib * 2**30 * reserve]
+    return sorted(fitting, key=lambda name: (-sizes[name], name))
 
 
 @wrong("models-that-fit", hidden=True)

@@ -69,6 +69,12 @@ def tokens_before_heads(x_BTE, weight_C, eps):
     return _head_norm(x_BTE, weight_C, eps).transpose(1, 2)
 
 
+@wrong("head-norm", says="the row is cut as (C, H)")
+def heads_side_by_side(x_BTE, weight_C, eps):
+    x = x_BTE.unflatten(-1, (len(weight_C), -1)).permute(0, 3, 1, 2)
+    return weight_C * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+
+
 @wrong("head-norm", hidden=True)
 def only_the_first_row(x_BTE, weight_C, eps):
     return _head_norm(x_BTE[:1], weight_C, eps)
@@ -172,6 +178,21 @@ def one_head_norm_per_layer(c):
     return _parts(c, norms=count_parts(c)["norms"] - c["L"] * c["C"] * c["qk_norm"])
 
 
+@wrong("count-parts", says="90 for feed_forward: that is one layer")
+def feed_forward_of_one_layer(c):
+    return _parts(c, feed_forward=3 * c["D"] * c["F"])
+
+
+@wrong("count-parts", says="each of the 3 layers has two")
+def norms_of_one_layer(c):
+    return _parts(c, norms=3 * c["D"])
+
+
+@wrong("count-parts", says="50 for the embedding")
+def embedding_of_four_channels(c):
+    return _parts(c, embedding=4 * c["V"])
+
+
 @wrong("count-parts", hidden=True)
 def floats_for_counts(c):
     return {name: float(number) for name, number in count_parts(c).items()}
@@ -246,9 +267,15 @@ def window_one_short(n_pad_B, T, window):
     return mask | itself
 
 
-@wrong("window-mask", says="does not see itself")
+@wrong("window-mask", says="queries do not see themselves")
 def strictly_earlier(n_pad_B, T, window):
     return _mask(n_pad_B, T, window, strict=1)[0]
+
+
+@wrong("window-mask", says="query 3 does not see key 3, as if that were padding")
+def pads_on_the_right_without_itself(n_pad_B, T, window):
+    is_real = torch.arange(T) < T - torch.tensor(n_pad_B)[:, None, None]
+    return _mask([0] * len(n_pad_B), T, window)[0] & is_real
 
 
 @wrong("window-mask", says="which is padding")
@@ -312,12 +339,13 @@ def _layer(x_TD, w, H, K, eps, theta, *bugs):
         mixed = "view" in bugs or ("view of k and v" in bugs and name != "q") or f"view of {name}" in bugs
         return x.view(heads, T, C) if mixed else x.view(T, heads, C).transpose(0, 1)
 
-    q, k, v = turn_halves(cut("q", H), theta), turn_halves(cut("k", K), theta), cut("v", K)
+    q, k, v = turn_halves(cut("q", H), theta), cut("k", K), cut("v", K)
+    k = k if "keys not turned" in bugs else turn_halves(k, theta)
     k, v = (t.repeat(H // K, 1, 1) if "tile" in bugs else t.repeat_interleave(H // K, dim=0) for t in (k, v))
     scores = q @ k.transpose(1, 2) / (len(w["out"]) if "scale" in bugs else C) ** 0.5
     later = torch.ones(T, T).triu(1).bool()
     hidden = scores.masked_fill(later, 0.0 if "zero" in bugs else float("-inf"))
-    weights = scores.softmax(-1).tril() if "late mask" in bugs else hidden.softmax(-1)
+    weights = scores.softmax(-1).tril() if "late mask" in bugs else hidden.softmax(-2 if "queries" in bugs else -1)
     x = x_TD + (weights @ v).transpose(0, 1).flatten(1) @ w["out"].T
     h = rms(x, w["mlp_norm"], eps)
     gate, up = h @ w["gate"].T, h @ w["up"].T
@@ -349,6 +377,21 @@ def leaves_the_view_of_the_values(x_TD, w, H, K, eps, theta):
 @wrong("layer-bugs", says="which key-value head does query head 1 use")
 def leaves_the_heads(x_TD, w, H, K, eps, theta):
     return _layer(x_TD, w, H, K, eps, theta, "tile")
+
+
+@wrong("layer-bugs", says="Are scores divided by sqrt(C)")
+def scale_of_the_stream(x_TD, w, H, K, eps, theta):
+    return _layer(x_TD, w, H, K, eps, theta, "scale")
+
+
+@wrong("layer-bugs", says="and turned like them")
+def keys_not_turned(x_TD, w, H, K, eps, theta):
+    return _layer(x_TD, w, H, K, eps, theta, "keys not turned")
+
+
+@wrong("layer-bugs", says="the softmax runs over the queries")
+def softmax_over_the_queries(x_TD, w, H, K, eps, theta):
+    return _layer(x_TD, w, H, K, eps, theta, "queries")
 
 
 @wrong("layer-bugs", says="before the softmax")
@@ -431,6 +474,11 @@ def multiplies_by_the_temperature(logits_BV, temperature):
     return mass_above(logits_BV, 1 / temperature)
 
 
+@wrong("mass-above", says="the probabilities are divided by the temperature")
+def divides_the_probabilities(logits_BV, temperature):
+    return mass_above(logits_BV, 1.0) / temperature
+
+
 @wrong("mass-above", says="temperature 2 changed nothing")
 def ignores_the_temperature(logits_BV, temperature):
     return mass_above(logits_BV, 1.0)
@@ -507,6 +555,13 @@ def stops_at_the_end(ring_KWC, n_seen, new_KTC):
 def empty_slots_hold_zero(ring_KWC, n_seen, new_KTC):
     ring, positions = ring_write(ring_KWC, n_seen, new_KTC)
     return ring, positions.clamp(min=0)
+
+
+@wrong("ring-write", says="every empty slot has -1")
+def positions_by_a_formula(ring_KWC, n_seen, new_KTC):
+    ring, _ = ring_write(ring_KWC, n_seen, new_KTC)
+    W, last = ring_KWC.shape[1], n_seen + new_KTC.shape[1] - 1
+    return ring, last - (last - torch.arange(W)) % W
 
 
 @wrong("ring-write", says="from the earlier call")
@@ -635,7 +690,24 @@ def maximum_zero_where_nothing_was_seen(state, q_TC, k_NC, v_NC, mask_TN):
     return new.nan_to_num(neginf=0.0), total, acc
 
 
+@wrong("absorb-block", says="both have the maximum 3")
+def one_maximum_for_the_block(state, q_TC, k_NC, v_NC, mask_TN):
+    scores = (q_TC @ k_NC.T * q_TC.shape[1] ** -0.5).masked_fill(~mask_TN, float("-inf"))
+    new = torch.maximum(state[0], scores.max())
+    base = new.masked_fill(new.isinf(), 0.0)
+    shrink, weights = (state[0] - base).exp(), (scores - base[:, None]).exp()
+    return new, state[1] * shrink + weights.sum(-1), state[2] * shrink[:, None] + weights @ v_NC
+
+
 @wrong("absorb-block", hidden=True)
+def one_maximum_from_the_second_block_on(state, q_TC, k_NC, v_NC, mask_TN):
+    new, total, acc = _absorb(state, q_TC, k_NC, v_NC, mask_TN)
+    shared = new if state[0].isinf().all() else torch.where(new.isinf(), new, new.max())
+    shrink = (new - shared).exp().nan_to_num()
+    return shared, total * shrink, acc * shrink[:, None]
+
+
+@wrong("absorb-block", says="both have the maximum 3")
 def one_maximum_for_all_queries(state, q_TC, k_NC, v_NC, mask_TN):
     old, total, acc = state
     scores = (q_TC @ k_NC.T * q_TC.shape[1] ** -0.5).masked_fill(~mask_TN, float("-inf"))

@@ -165,6 +165,16 @@ def counts_the_trunk_only(ends, part, warmup, peak):
     return _plan(ends, part, warmup, peak, steps=max(end - end // part for end in ends))
 
 
+@wrong("branched-rates", says="x is i / n, not i / (n - 1)")
+def ends_at_zero(ends, part, warmup, peak):
+    return _plan(ends, part, warmup, peak, fall=lambda i, n: 1 - math.sqrt(i / max(n - 1, 1)))
+
+
+@wrong("branched-rates", hidden=True)
+def trunk_rounded_down(ends, part, warmup, peak):
+    return _plan(ends, part, warmup, peak, n_trunk=int(max(ends) * (1 - 1 / part)))
+
+
 @wrong("branched-rates", hidden=True)
 def last_run_is_the_longest(ends, part, warmup, peak):
     return _plan(ends, part, warmup, peak, n_trunk=ends[-1] - ends[-1] // part)
@@ -207,6 +217,11 @@ def _adamw(w, grad, state, lr, betas, eps, decay, *, correct="mv", share=True, c
 @wrong("adamw-step", says="m and v are not corrected")
 def no_correction(w, grad, state, lr, betas, eps, weight_decay):
     return _adamw(w, grad, state, lr, betas, eps, weight_decay, correct="")
+
+
+@wrong("adamw-step", says="is t counted up twice?")
+def counts_twice(w, grad, state, lr, betas, eps, weight_decay):
+    return _adamw(w, grad, state, lr, betas, eps, weight_decay, exponent=state["t"] + 2)
 
 
 @wrong("adamw-step", says="m is corrected for its start at zero, v is not")
@@ -434,6 +449,12 @@ def largest_number(pieces, limit):
     return _with_norm(lambda grads: max(grad.abs().max().item() for grad in grads))(pieces, limit)
 
 
+@wrong("accumulate-clip", says="the norm is a plain number")
+def norm_as_a_tensor(pieces, limit):
+    grads, norm = accumulate_and_clip(pieces, limit)
+    return grads, torch.tensor(norm)
+
+
 @wrong("accumulate-clip", says="that is its spectral norm")
 def spectral_norm(pieces, limit):
     return _with_norm(lambda grads: math.hypot(*(torch.linalg.norm(g, ord=2).item() for g in grads)))(pieces, limit)
@@ -632,6 +653,18 @@ def training_without_attention(c, lengths):
     return bill | {"training": 3 * bill["matrices"]}
 
 
+@wrong("row-flops", says="without the 5 tokens of the row")
+def over_six_n(c, lengths):
+    bill = row_flops(c, lengths)
+    return bill | {"over_6nd": bill["training"] / (6 * c["N"])}
+
+
+@wrong("row-flops", says="not only those in the matrices")
+def over_the_counted_matrices(c, lengths):
+    bill = row_flops(c, lengths)
+    return bill | {"over_6nd": bill["training"] / (3 * bill["matrices"])}
+
+
 @wrong("row-flops", says="turn the fraction over")
 def fraction_upside_down(c, lengths):
     bill = row_flops(c, lengths)
@@ -696,6 +729,16 @@ def forgets_the_two(runs, budget):
 @wrong("iso-flop", says="the lowest point is at -q / (2 * p)")
 def forgets_the_sign(runs, budget):
     return _valleys(runs, budget, best_of=lambda sizes, losses, p, q: math.exp(q / (2 * p)))
+
+
+@wrong("iso-flop", says="-q / 2 * p multiplies by p")
+def forgets_the_brackets(runs, budget):
+    return _valleys(runs, budget, best_of=lambda sizes, losses, p, q: math.exp(-q / 2 * p))
+
+
+@wrong("iso-flop", says="exp of a log10")
+def exp_of_a_log10(runs, budget):
+    return _valleys(runs, budget, best_of=lambda sizes, losses, p, q: math.exp(-q / (2 * p) / math.log(10)))
 
 
 @wrong("iso-flop", says="costs 6 FLOP")
@@ -786,14 +829,44 @@ def cheapest_to_train(law, loss, inference_tokens):
     return _found(*_search(law, loss, lambda n, d: n * d), inference_tokens)
 
 
-@wrong("cheapest-model", says="without a backward pass it is 2")
+@wrong("cheapest-model", says="training and inference tokens cost the same in your sum")
 def six_for_inference(law, loss, inference_tokens):
     return _found(*_search(law, loss, lambda n, d: n * (d + inference_tokens)), inference_tokens)
 
 
-@wrong("cheapest-model", says="with the backward pass it is 6")
+@wrong("cheapest-model", says="training and inference tokens cost the same in your sum")
+def two_for_training(law, loss, inference_tokens):
+    return _found(*_search(law, loss, lambda n, d: 2 * n * d + 2 * n * inference_tokens), inference_tokens)
+
+
+@wrong("cheapest-model", says="a quarter of a training token")
 def eight_for_training(law, loss, inference_tokens):
     return _found(*_search(law, loss, lambda n, d: 8 * n * d + 2 * n * inference_tokens), inference_tokens)
+
+
+@wrong("cheapest-model", says="a sixth of a training token")
+def one_for_inference(law, loss, inference_tokens):
+    return _found(*_search(law, loss, lambda n, d: 6 * n * d + n * inference_tokens), inference_tokens)
+
+
+@wrong("cheapest-model", says="so small a model never reaches the loss")
+def keeps_sizes_that_are_too_small(law, loss, inference_tokens):
+    n = np.exp(np.linspace(0, 30, 300_001))
+    with np.errstate(invalid="ignore"):
+        d = (law["B"] / (loss - law["E"] - law["A"] / n ** law["alpha"])) ** (1 / law["beta"])
+    i = np.nanargmin(6 * n * d + 2 * n * inference_tokens)
+    return _found(float(n[i]), float(d[i]), inference_tokens)
+
+
+@wrong("cheapest-model", says="which cost does your search compare?")
+def five_for_training(law, loss, inference_tokens):
+    n, d = _search(law, loss, lambda n, d: 5 * n * d + 2 * n * inference_tokens)
+    return _found(n, d, inference_tokens, flops=5 * n * d + 2 * n * inference_tokens)
+
+
+@wrong("cheapest-model", says="does your search compare another cost")
+def searches_with_another_cost(law, loss, inference_tokens):
+    return _found(*_search(law, loss, lambda n, d: 5 * n * d + 2 * n * inference_tokens), inference_tokens)
 
 
 @wrong("cheapest-model", says="20 tokens per parameter")
@@ -807,7 +880,7 @@ def forgets_the_floor(law, loss, inference_tokens):
     return _found(n, d, inference_tokens)
 
 
-@wrong("cheapest-model", says="search more finely")
+@wrong("cheapest-model", says="Search more finely")
 def coarse_grid(law, loss, inference_tokens):
     best = cheapest(law, loss, inference_tokens)
     n = 10 ** (round(math.log10(best["n_parameters"]) * 20) / 20)
@@ -905,7 +978,7 @@ def _loop(weights, rate, batches, held_out, eval_every, limit, *bugs):
         if "clips late" in bugs:
             nn.utils.clip_grad_norm_(model.parameters(), limit)
         losses.append(loss.item())
-        if (step + 1) % (1 if "every step" in bugs else eval_every) == 0:
+        if (step + ("counts from 0" not in bugs)) % (1 if "every step" in bugs else eval_every) == 0:
             if "no eval mode" not in bugs:
                 model.eval()
             with torch.no_grad():
@@ -976,6 +1049,11 @@ def takes_evaluation_mode_out(*args):
 @wrong("loop-bugs", says="one every two steps is asked for")
 def evaluates_every_step(*args):
     return _loop(*args, "every step")
+
+
+@wrong("loop-bugs", says="`step` counts from 0")
+def evaluates_after_step_one(*args):
+    return _loop(*args, "counts from 0")
 
 
 @wrong("loop-bugs", hidden=True)

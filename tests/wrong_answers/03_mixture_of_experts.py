@@ -135,7 +135,13 @@ def ones_for_a_single_expert(logits_NE, k, style):
     return gates(logits_NE, k, "qwen3" if k == 1 else style)
 
 
-@wrong("gates", hidden=True)
+@wrong("gates", says="mixtral: no gradient flows back")
+def mixtral_from_a_list(logits_NE, k, style):
+    out = gates(logits_NE, k, style)
+    return torch.tensor(out.tolist()) if style == "mixtral" else out
+
+
+@wrong("gates", says="the logits that came in were changed in place")
 def changes_the_logits(logits_NE, k, style):
     out = gates(logits_NE, k, style)
     logits_NE[out == 0] = -math.inf
@@ -150,7 +156,7 @@ def _by_mask(scores, mask):
     return {"weights_NE": scores * mask, "experts_N": mask.long().sum(1)}
 
 
-@wrong("upcycle", says="copied as it is: now the three copies")
+@wrong("upcycle", says="down is copied as it is")
 def scales_nothing(gate_FD, up_FD, down_DF, E, S, weight_sum):
     return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S), E, S, weight_sum)
 
@@ -160,12 +166,17 @@ def forgets_the_shared(gate_FD, up_FD, down_DF, E, S, weight_sum):
     return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / weight_sum, E, S, weight_sum)
 
 
-@wrong("upcycle", says="expected down 2 for each expert")
+@wrong("upcycle", says="down / 4, and 4 is E;")
+def divides_by_the_routed_experts(gate_FD, up_FD, down_DF, E, S, weight_sum):
+    return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / E, E, S, weight_sum)
+
+
+@wrong("upcycle", says="how often does the dense part count in the output, all routed")
 def divides_by_all_experts(gate_FD, up_FD, down_DF, E, S, weight_sum):
     return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / (E + S + 1), E, S, weight_sum)
 
 
-@wrong("upcycle", says="E = 5, S = 0, weight_sum = 1.0")
+@wrong("upcycle", says="down / 5, and 5 is E + S;")
 def divides_by_the_experts_there_are(gate_FD, up_FD, down_DF, E, S, weight_sum):
     return upcycle(gate_FD, up_FD, down_DF * (weight_sum + S) / (E + S), E, S, weight_sum)
 
@@ -217,7 +228,7 @@ def expands(gate_FD, up_FD, down_DF, E, S, weight_sum):
     return out | {name: out[name][0].clone().expand(E, -1, -1) for name in ("gate_up_EGD", "down_EDF")}
 
 
-@wrong("upcycle", hidden=True)
+@wrong("upcycle", says="they were changed in place")
 def divides_the_dense_part_in_place(gate_FD, up_FD, down_DF, E, S, weight_sum):
     out = upcycle(gate_FD, up_FD, down_DF, E, S, weight_sum)
     down_DF /= weight_sum + S
@@ -370,6 +381,16 @@ def negative(scores_BTE, chosen_BTk):
 def loads_squared(scores_BTE, chosen_BTk):
     hard = F.one_hot(chosen_BTk, scores_BTE.shape[-1]).sum(2).float()
     return sequence_loss(hard, chosen_BTk)
+
+
+@wrong("sequence-loss", says="p is a softmax of the scores")
+def softmax_of_the_scores(scores_BTE, chosen_BTk):
+    return _sequence_loss(scores_BTE.softmax(-1), chosen_BTk, normalise=False)
+
+
+@wrong("sequence-loss", says="get no gradient; it must flow through the sum")
+def detaches_the_sum(scores_BTE, chosen_BTk):
+    return _sequence_loss(scores_BTE / scores_BTE.sum(-1, keepdim=True).detach(), chosen_BTk, normalise=False)
 
 
 @wrong("sequence-loss", says="the batch as a whole is even")
@@ -532,9 +553,15 @@ def weights_of_token_0_for_all(x_ND, weights_Nk, chosen_Nk, w):
     return _boxed(x_ND, weights_Nk[:1].expand_as(weights_Nk), chosen_Nk, w)
 
 
-@wrong("boxed-bugs", hidden=True)
+@wrong("boxed-bugs", says="as if they summed to 1")
 def weights_made_to_sum_to_one(x_ND, weights_Nk, chosen_Nk, w):
     return _boxed(x_ND, weights_Nk / weights_Nk.sum(1, keepdim=True), chosen_Nk, w)
+
+
+@wrong("boxed-bugs", hidden=True)
+def weights_that_sum_to_one_for_many_experts(x_ND, weights_Nk, chosen_Nk, w):
+    total = weights_Nk.sum(1, keepdim=True) if len(w["gate_EFD"]) > 4 else 1
+    return _boxed(x_ND, weights_Nk / total, chosen_Nk, w)
 
 
 @wrong("boxed-bugs", hidden=True)
@@ -847,7 +874,8 @@ def latents_once_per_head(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, val
 @wrong("absorbed", hidden=True)
 @metered
 def two_rotary_channels_at_most(q_HC, turned_HP, latent_SR, rotary_SP, key_up_HCR, value_up_HWR):
-    return _absorbed(q_HC, turned_HP[:, :2], latent_SR, rotary_SP[:, :2], key_up_HCR, value_up_HWR)
+    width = q_HC.shape[1] + turned_HP.shape[1]
+    return _absorbed(q_HC, turned_HP[:, :2], latent_SR, rotary_SP[:, :2], key_up_HCR, value_up_HWR, width=width)
 
 
 @wrong("absorbed", hidden=True)

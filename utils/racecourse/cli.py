@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from racecourse.grading.classes.commands import class_app
+from racecourse.learn.progress_commands import progress_app
 from racecourse.plain_errors import plain_errors
 
 MODEL = "smollm2-135m-instruct"
@@ -19,6 +20,7 @@ FIRST_SETS = ("00_start_here", "01_transformers")  # `lab` puts copies of these 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(class_app, name="class")
+app.add_typer(progress_app, name="progress")
 Name = Annotated[str, typer.Argument(help="a set, such as 01_transformers")]
 
 
@@ -56,8 +58,9 @@ def start(name: Name) -> None:
 def check(name: Name) -> None:
     """Grade your copy in work/, hidden tests included: points per exercise, what failed and why."""
     from racecourse.grading.checker import check as check_work
+    from racecourse.learn.progress import record_report
 
-    check_work(name)
+    record_report(check_work(name))
 
 
 @app.command()
@@ -97,6 +100,20 @@ def build(
         typer.echo(f"wrote {path.relative_to(course_root())}")
     if not written:
         typer.echo("everything is up to date")
+
+
+@app.command()
+@plain_errors
+def site(
+    check_links: Annotated[bool, typer.Option("--check-links", help="only ask the other sites they link to")] = False,
+) -> None:
+    """Make the course as pages to read without a network, in build/site/html."""
+    from racecourse.learn.site import build_site, check_links_out
+
+    if check_links:
+        check_links_out()
+    else:
+        typer.echo(f"open {build_site() / 'index.html'}")
 
 
 @app.command()

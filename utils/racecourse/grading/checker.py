@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
+import os
 import re
 import secrets
 import shutil
@@ -65,6 +66,7 @@ UNREADABLE = "sent what no kernel sends"
 SEND_SECONDS = 10
 LARGEST_MESSAGE = 64 * 2**20  # bytes; a kernel that sends more is cut off
 CALLS = "racecourse.grading.calls"
+NOT_THE_LEARNER = {"RACECOURSE_PROGRESS": "off"}  # what a grader runs is nobody's progress
 IMPORT_SECONDS = 300  # for torch, from a cold disk
 MOST_COURTS = 2  # of one worker: with variants each student's set has its own
 
@@ -193,7 +195,8 @@ class Apart:
         return Config(
             ZygoteProvisioner={
                 "isolation": self.isolation, "preload": list(self.preload), "idle_seconds": self.idle_seconds,
-                "readable": [str(cache)] if cache.exists() else [], "env": {"RACECOURSE_CACHE": str(cache)},
+                "readable": [str(cache)] if cache.exists() else [],
+                "env": {"RACECOURSE_CACHE": str(cache), **NOT_THE_LEARNER},
             }
         )  # fmt: skip
 
@@ -331,7 +334,7 @@ class Run(NotebookClient):
         self.deadline = time.monotonic() + grading.all_seconds
         self.token = secrets.token_hex(16)
         begun = time.monotonic()
-        async with self.async_setup_kernel():
+        async with self.async_setup_kernel(env=os.environ | NOT_THE_LEARNER):
             self.manager, self.client = cast(Any, self.km), cast(Any, self.kc)
             provisioner = self.manager.provisioner
             importing = await self._request(f"import {CALLS}")  # both sides at the same time

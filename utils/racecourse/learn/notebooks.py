@@ -7,12 +7,15 @@ Left out: executing exercises (grading/checker.py does that) and the learner's c
 
 import hashlib
 import json
+import re
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from racecourse.learn.contents import code_id
 
 LESSON, EXERCISE = "lessons", "exercises"  # the folders below sources/
 COLAB_LACKS = ("gguf", "jaxtyping", "wadler-lindig")  # what the package needs and Colab does not ship
@@ -26,15 +29,26 @@ SETUP = """\
 import importlib.util
 import sys
 
-if "google.colab" in sys.modules and importlib.util.find_spec("racecourse") is None:
+needed = "racecourse", "gguf", "jaxtyping", "wadler_lindig"
+if "google.colab" in sys.modules and not all(map(importlib.util.find_spec, needed)):
     %pip install -q --no-deps "racecourse @ git+https://github.com/{repository}@{tag}" {extras}
+    if not all(map(importlib.util.find_spec, needed)):
+        raise RuntimeError(
+            "The course is not installed; pip says why in the lines above. Check the network and run this cell again. "
+            "If that does not help: Runtime > Disconnect and delete runtime, then run the notebook from the top."
+        )
 
 from racecourse.learn.setup import start
 
 session = start("{name}")"""
 
 SETTLED = "utils/racecourse/learn/data/settled.json"  # what the lessons wrote into the claims ledger
-NOTHING_SETTLED = "[]\n"
+CONTENTS = "utils/racecourse/learn/data/contents.json"  # what the built notebooks consist of
+NOTHING = ("[]\n", "{}\n")
+QUIZZES = "utils/racecourse/learn/data/quizzes"
+
+ALONE = "alone"  # the tag of a lesson's cell that uses nothing of the others: changing it costs no run of the lesson
+CHECK = "# Check of {name}: {points:g} of its {total:g} points\n"  # above a visible check; learn/check.py looks for it
 
 HIDDEN = "### BEGIN HIDDEN TESTS"
 HIDDEN_NOTE = "# A second check, with other numbers, runs here when your work is graded."
@@ -105,18 +119,37 @@ def convert(source: Path, root: Path, values: Mapping[str, Any] | None = None) -
         for cell in cells:
             if cell.source.startswith(HIDDEN):  # else the release would show an empty cell
                 cell.source = f"{HIDDEN_NOTE}\n{cell.source}"
+        label_checks(cells)
     metadata = notebook_metadata(cells[0].metadata.pop("accelerator", None))
     notebook = new_notebook(cells=[badge, cells[0], setup, *cells[1:]], metadata=metadata)
     notebook.nbformat_minor = 5
     set_ids(notebook)
     if is_lesson:  # of its own code: neither a new sentence nor a new address costs a run
-        made_from = [cell.source for cell in cells if cell.cell_type == "code"]
+        made_from = [cell.source for cell in cells if cell.cell_type == "code" and not is_alone(cell)]
     else:  # of all that makes its release
         config = (root / "nbgrader_config.py").read_text(encoding="utf-8")
         made_from = [notebook.cells, notebook.metadata, config, *data_digests(target(source, root).parent)]
     basis = json.dumps(made_from, sort_keys=True)
     notebook.metadata["racecourse"] = {"source_sha256": hashlib.sha256(basis.encode()).hexdigest()}
     return notebook
+
+
+def is_alone(cell: Any) -> bool:
+    return ALONE in cell.metadata.get("tags", [])
+
+
+def label_checks(cells: Iterable[Any]) -> None:
+    """Write on top of each visible check which exercise it checks, and for how many points."""
+    tests = {
+        meta["grade_id"]: (cell, meta["points"])
+        for cell in cells
+        if cell.cell_type == "code" and (meta := cell.metadata.get("nbgrader", {})).get("grade")
+    }
+    for grade_id, (cell, points) in tests.items():
+        name, _, kind = grade_id.rpartition("-")
+        if kind == "visible":
+            total = points + sum(tests[other][1] for other in [f"{name}-hidden"] if other in tests)
+            cell.source = CHECK.format(name=name, points=points, total=total) + cell.source
 
 
 def data_digests(folder: Path) -> list[list[str]]:
@@ -169,7 +202,7 @@ def build(
     A notebook whose code fails is not written: the error names the cell. `quick` runs lessons at their smallest
     settings and marks them, so that the next full build runs them again.
     """
-    from racecourse.learn.running import run
+    from racecourse.learn.running import run, run_alone
 
     root = course_root(root)
     chosen = sources(root, names)
@@ -177,26 +210,43 @@ def build(
     for source in chosen:
         if source.parent.name == LESSON:
             notebook, path = convert(source, root), target(source, root)
+            alone = alone_digest(notebook, root)
             if execute or not keep_outputs(notebook, path, quick):
                 run(notebook, name=source.stem, quick=quick, root=root)
+            elif alone != notebook.metadata.racecourse.get("alone_sha256"):
+                run_alone(notebook, name=source.stem, root=root)
+            if alone:
+                notebook.metadata["racecourse"]["alone_sha256"] = alone
+            count_cells(notebook)
             written += write_if_changed(notebook, path)
-            written += write_settled(root)  # at once: lesson 09 reads what the others settled
-    return written
+            # at once: lesson 09 reads what the others settled
+            written += write_data(settled(root), root / SETTLED)
+    return written + write_data(contents(root), root / CONTENTS)
 
 
-def write_settled(root: Path) -> list[Path]:
-    """Write down what the lessons settled, if that changes the file; the list of files written."""
-    path, text = root / SETTLED, settled(root)
-    if text == settled_before(root):
-        return []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return [path]
+def alone_digest(notebook: Any, root: Path) -> str | None:
+    """What the cells that stand alone show: their code and the quizzes; None if a lesson has no such cell."""
+    code = [cell.source for cell in notebook.cells if is_alone(cell)]
+    if not code:
+        return None
+    asked = quizzes_in(code)
+    texts = [path.read_text(encoding="utf-8") for path in sorted((root / QUIZZES).glob("*.toml"))] if asked else []
+    found = {name: table for text in texts for name, table in tomllib.loads(text).items() if name in asked}
+    return hashlib.sha256(json.dumps([code, found], sort_keys=True).encode()).hexdigest()
 
 
-def settled_before(root: Path) -> str:
-    path = root / SETTLED
-    return path.read_text(encoding="utf-8") if path.is_file() else NOTHING_SETTLED
+def quizzes_in(code: Iterable[str]) -> list[str]:
+    return re.findall(r"\bquiz\(\"([\w-]+)\"", "\n".join(code))
+
+
+def count_cells(notebook: Any) -> None:
+    """Number the code cells as a run from top to bottom does."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    for number, cell in enumerate(code, start=1):
+        cell.execution_count = number
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = number
 
 
 def settled(root: Path) -> str:
@@ -209,6 +259,69 @@ def settled(root: Path) -> str:
         tables = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]
         pieces += evidence_of(path.stem[:2], tables)
     return as_record(pieces)
+
+
+def contents(root: Path) -> str:
+    """What learn/contents.py tells of the built notebooks, as JSON."""
+    found = {}
+    for path in sorted((root / "lessons").glob("[0-9][0-9]_*.ipynb")):
+        lesson, release = plain_notebook(path), plain_notebook(release_path(path.stem, root))
+        points = {
+            meta["grade_id"]: meta["points"]
+            for cell in release["cells"]
+            if cell["cell_type"] == "code" and (meta := cell["metadata"].get("nbgrader", {})).get("grade")
+        }
+        titles = {meta_name(cell): title_of(cell) for cell in release["cells"] if cell["cell_type"] == "markdown"}
+        tasks = [grade_id.removesuffix("-visible") for grade_id in points if grade_id.endswith("-visible")]
+        found[path.stem] = {
+            "title": title_of(lesson["cells"][1]),
+            "minutes": lesson["metadata"]["racecourse"].get("minutes", 0.0),
+            "cells": [code_id(text) for text in code_cells(lesson)],
+            "quizzes": quizzes_in(code_cells(lesson)),
+            "wants_gpu": lesson["metadata"].get("accelerator") == "GPU",
+            "set_title": title_of(release["cells"][1]) if release["cells"] else "",
+            "set_cells": [code_id(text) for text in code_cells(release)],
+            "tasks": {
+                task: {
+                    "title": titles.get(f"{task}-text", task),
+                    "visible": points[f"{task}-visible"],
+                    "hidden": points.get(f"{task}-hidden", 0),
+                }
+                for task in tasks
+            },
+        }
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_data(text: str, path: Path) -> list[Path]:
+    return [] if is_written(text, path) else write_text_if_changed(text, path)
+
+
+def is_written(text: str, path: Path) -> bool:
+    """Whether that is what the file holds; a missing one holds nothing."""
+    return text in NOTHING if not path.is_file() else path.read_text(encoding="utf-8") == text
+
+
+def plain_notebook(path: Path) -> dict[str, Any]:
+    """The file as it lies there, without nbformat's checks; no cells if there is none."""
+    if not path.is_file():
+        return {"cells": [], "metadata": {}}
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def code_cells(notebook: dict[str, Any]) -> list[str]:
+    """The text of every code cell that has one."""
+    return [text for c in notebook["cells"] if c["cell_type"] == "code" and (text := "".join(c["source"])).strip()]
+
+
+def meta_name(cell: dict[str, Any]) -> str:
+    return cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+
+
+def title_of(cell: dict[str, Any]) -> str:
+    """A heading's words: `# 01 · Transformers` and `## 1 · A norm  (difficulty ...)` without number and brackets."""
+    line = "".join(cell["source"]).lstrip("#").split("\n")[0]
+    return re.sub(r"\s{2,}\(.*", "", line.split("·", 1)[-1]).strip()
 
 
 def build_sets(sets: list[Path], root: Path) -> list[Path]:
@@ -254,7 +367,10 @@ def write_if_changed(notebook: Any, path: Path) -> list[Path]:
     import nbformat
 
     nbformat.validate(notebook)
-    text = nbformat.writes(notebook) + "\n"
+    return write_text_if_changed(nbformat.writes(notebook) + "\n", path)
+
+
+def write_text_if_changed(text: str, path: Path) -> list[Path]:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return []
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -306,8 +422,9 @@ def out_of_date(root: Path | str | None = None) -> list[str]:
         generate_assignments([name for name in sets if target_of(name, root).is_file()], root, Path(folder))
         for made in Path(folder).rglob("*.ipynb"):
             problems += difference(inputs(read(made)), release_path(made.stem, root), root)
-    if settled_before(root) != settled(root):
-        problems.append(f"{SETTLED} differs from the lessons' outputs; run `make build`")
+    for name, text in {SETTLED: settled(root), CONTENTS: contents(root)}.items():
+        if not is_written(text, root / name):
+            problems.append(f"{name} differs from the built notebooks; run `make build`")
     return problems
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,34 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def run(notebook: Any, *, name: str, quick: bool, root: Path, timeout_s: int = 1200) -> None:
     """Execute every cell of `notebook` in a fresh kernel, in place; raises RuntimeError naming the cell that failed."""
+    start = time.perf_counter()
+    execute(notebook, name=name, quick=quick, timeout_s=timeout_s)
+    clean(notebook)
+    record = notebook.metadata["racecourse"]
+    record["minutes"] = round((time.perf_counter() - start) / 60, 1)
+    if quick:
+        record["quick"] = True
+    refuse(notebook, name=name, root=root)
+
+
+def run_alone(notebook: Any, *, name: str, root: Path) -> None:
+    """Execute only the set-up cell and those that stand alone, in place: seconds where the lesson takes minutes."""
+    from nbformat.v4 import new_notebook
+
+    from racecourse.learn.notebooks import is_alone
+
+    cells = [cell for cell in notebook.cells if cell.get("id") == "setup" or is_alone(cell)]
+    setup = deepcopy(cells[0])  # keeps the output of the full run
+    part = new_notebook(cells=[setup, *cells[1:]], metadata=notebook.metadata)
+    execute(part, name=name, quick=False, timeout_s=300)
+    clean(part)
+    refuse(notebook, name=name, root=root)
+
+
+def execute(notebook: Any, *, name: str, quick: bool, timeout_s: int) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:  # an empty folder: a lesson needs nothing beside it
         client = NotebookClient(
             notebook,
@@ -36,17 +61,11 @@ def run(notebook: Any, *, name: str, quick: bool, root: Path, timeout_s: int = 1
         except CellExecutionError as error:
             text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # without the traceback's colours
             raise RuntimeError(f"{name}: this cell failed, so nothing was written.\n{text}") from None
-    clean(notebook)
-    record = notebook.metadata["racecourse"]
-    record["minutes"] = round((time.perf_counter() - start) / 60, 1)
-    if quick:
-        record["quick"] = True
-    refuse(notebook, name=name, root=root)
 
 
 def kernel_environment(quick: bool) -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key != "RACECOURSE_QUICK"}
-    return environment | ({"RACECOURSE_QUICK": "1"} if quick else {})
+    return environment | {"RACECOURSE_PROGRESS": "off"} | ({"RACECOURSE_QUICK": "1"} if quick else {})
 
 
 def clean(notebook: Any) -> None:
@@ -60,12 +79,12 @@ def clean(notebook: Any) -> None:
 
 
 def only_widget(output: Any) -> bool:
-    """Take the widget's view out of an output that also holds a picture; True if nothing but the view was there."""
+    """Take the widget's view out of an output that also holds a picture or a text; True if there is nothing else."""
     data = output.get("data", {})
     if WIDGET not in data:
         return False
     del data[WIDGET]
-    return not any(key.startswith("image/") for key in data)
+    return not any(key.startswith("image/") or key == "text/markdown" for key in data)
 
 
 def refuse(notebook: Any, *, name: str, root: Path) -> None:

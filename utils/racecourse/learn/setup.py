@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from racecourse.learn.check import watch, welcome
+from racecourse.learn.contents import contents
+from racecourse.learn.progress import progress_file
+
 if TYPE_CHECKING:
     import torch
 
@@ -35,6 +39,17 @@ class Session:
     on_colab: bool
 
 
+NO_GPU = (
+    "Colab gave no GPU: ask for one in Runtime > Change runtime type, though free ones run out at times. Without one "
+    "all goes on with the CPU: every cell works, answers come more slowly, and the speeds measured are this CPU's."
+)
+
+TO_DRIVE = (
+    "Colab forgets your progress with this machine. To keep it in your Google Drive, run this in a cell of its own: "
+    "from racecourse.learn.progress import keep_on_drive; keep_on_drive(). "
+    "What you type is kept by File > Save a copy in Drive."
+)
+
 version = functools.cache(metadata.version)  # reading it takes milliseconds
 
 
@@ -52,8 +67,15 @@ def start(name: str) -> Session:
     session = Session(name, here.torch_device, here.dtype, is_quick(), is_colab())
     style_figures()
     print(describe(session, here.name))
+    if session.on_colab and here.kind == "cpu" and name in contents() and contents()[name].wants_gpu:
+        print(NO_GPU)
     if problems := versions_to_mend():
         print(f"Check these packages: {'; '.join(problems)}. Everything may still work.")
+    watch(name)
+    if back := welcome(name):
+        print(back)
+    if session.on_colab and progress_file() is not None:
+        print(TO_DRIVE)
     return session
 
 

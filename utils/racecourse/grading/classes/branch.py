@@ -23,6 +23,7 @@ from racecourse.learn.notebooks import course_root, read
 
 BRANCH = "students"
 FIRST = "lessons/00_start_here.ipynb"  # what the link opens
+BESIDE = ("README.md", "LICENSE", "LICENSE-TEXT", "docs/images/signature.png")  # what the notebooks come with
 NO_COMMIT = "0" * 40  # git's word for: this branch must not be there yet
 
 
@@ -59,7 +60,7 @@ def files(root: Path, *, exercises: bool) -> dict[str, bytes]:
     """What students pull, by its path in the repository."""
     import nbformat
 
-    found = {name: (root / name).read_bytes() for name in ("README.md", "LICENSE", "LICENSE-TEXT")}
+    found = {name: (root / name).read_bytes() for name in BESIDE}
     for path in sorted(root.glob("lessons/*.ipynb")):
         found[path.relative_to(root).as_posix()] = f"{nbformat.writes(without_outputs(read(path)))}\n".encode()
     for path in sorted(root.glob("exercises/*/[!._]*")) if exercises else []:

@@ -8,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Slider, explorer
 
 if TYPE_CHECKING:
     import numpy as np
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
+
+    from racecourse.learn.widgets.frame import Explorer
 
 EXAMPLE_TOKENS = ("A", " made", "-up", " pattern", ":", " closer", " is", " more")
 
 
 def attention_explorer(
     weights_LHTS: np.ndarray | None = None, tokens: Sequence[str] | None = None, start: tuple[int, int] = (0, 0)
-) -> VBox:
+) -> Explorer:
     """The explorer over all heads' weights (layers, heads, tokens, tokens) for one text; `start`: layer and head."""
-    import ipywidgets as widgets
-
     from racecourse.learn.plots import plot_attention
 
     tokens = list(EXAMPLE_TOKENS if tokens is None else tokens)
@@ -39,10 +38,10 @@ def attention_explorer(
         )
 
     controls = {
-        "layer": widgets.IntSlider(description="Layer", min=0, max=len(shown) - 1, value=start[0]),
-        "head": widgets.IntSlider(description="Query head", min=0, max=len(shown[0]) - 1, value=start[1]),
+        "layer": Slider("Layer", low=0, high=len(shown) - 1, value=start[0]),
+        "head": Slider("Query head", low=0, high=len(shown[0]) - 1, value=start[1]),
     }
-    return explorer(draw, controls, size=(6.4, 5.6))
+    return explorer("Attention, head by head", draw, controls, size=(6.4, 5.6))
 
 
 def _example(T: int) -> np.ndarray:

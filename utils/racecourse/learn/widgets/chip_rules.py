@@ -5,34 +5,33 @@ At first it is the H20. Chips of the table that are close to it in the figure ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Slider, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
+    from racecourse.learn.widgets.frame import Explorer
+
 SHOWN = ("H100 SXM5 80GB", "H20", "L20", "L4", "A100 SXM4 80GB", "GeForce RTX 4090 D", "T4")
-DEFAULT = {"tflops": 148, "die_mm2": 814, "memory": 4000, "links": 900, "datacenter": True}
+DEFAULT: dict[str, Any] = {"tflops": 148, "die_mm2": 814, "memory": 4000, "links": 900, "datacenter": True}
 
 
-def chip_rules_explorer() -> VBox:
+def chip_rules_explorer() -> Explorer:
     """The explorer. Its words say what the rules of 2022, 2023 and 2026 and the letter of 2025 make of the chip."""
-    import ipywidgets as widgets
-
     controls = {
-        "tflops": widgets.IntSlider(description="Dense FP16, TFLOPS", min=20, max=1600, value=DEFAULT["tflops"]),
-        "die_mm2": widgets.IntSlider(description="Logic dies, mm2", min=50, max=1700, value=DEFAULT["die_mm2"]),
-        "memory": widgets.IntSlider(
-            description="Memory, GB/s", min=100, max=8000, step=100, value=DEFAULT["memory"]
+        "tflops": Slider("Dense FP16, TFLOPS", low=20, high=1600, value=DEFAULT["tflops"]),
+        "die_mm2": Slider("Logic dies, mm2", low=50, high=1700, value=DEFAULT["die_mm2"]),
+        "memory": Slider(
+            "Memory, GB/s", low=100, high=8000, step=100, value=DEFAULT["memory"]
         ),
-        "links": widgets.IntSlider(description="Links, GB/s", min=50, max=1800, step=50, value=DEFAULT["links"]),
-        "datacenter": widgets.Dropdown(
-            description="Market", options=[("data centres", True), ("not data centres", False)], value=True
+        "links": Slider("Links, GB/s", low=50, high=1800, step=50, value=DEFAULT["links"]),
+        "datacenter": Choice(
+            "Market", options={"data centres": True, "not data centres": False}, value=True
         ),
     }  # fmt: skip
-    return explorer(draw_design, controls, size=(9.0, 5.6))
+    return explorer("A chip of your own under the rules", draw_design, controls, size=(9.0, 5.6))
 
 
 def draw_design(ax: Axes, tflops: float, die_mm2: float, memory: float, links: float, datacenter: bool) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Slider, Steps, explorer
 
 if TYPE_CHECKING:
     import numpy as np
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
+    from racecourse.learn.widgets.frame import Explorer
     from racecourse.scaling.training import History
 
 
@@ -43,14 +43,12 @@ def describe_load(steps: Sequence[int], load_SE: Sequence[Sequence[float]], mark
     )
 
 
-def expert_load_explorer(histories: Mapping[str, History] | None = None) -> VBox:
+def expert_load_explorer(histories: Mapping[str, History] | None = None) -> Explorer:
     """The explorer over several runs' histories by name. All have the same layers and records.
 
     Raises:
         ValueError: runs whose records were taken at different steps.
     """
-    import ipywidgets as widgets
-
     from racecourse.learn.plots import plot_expert_load
 
     runs = _example() if histories is None else {name: loads_of(history) for name, history in histories.items()}
@@ -68,13 +66,11 @@ def expert_load_explorer(histories: Mapping[str, History] | None = None) -> VBox
         return f"{run}, layer {layer}: {describe_load(steps, load_SE, record)}"
 
     controls = {
-        "run": widgets.Dropdown(description="Run", options=list(runs), value=next(iter(runs))),
-        "layer": widgets.IntSlider(description="Layer with experts", min=0, max=n_layers - 1, value=0),
-        "record": widgets.SelectionSlider(
-            description="Step", options=[(f"{step:,}", i) for i, step in enumerate(steps)], value=len(steps) - 1
-        ),
+        "run": Choice("Run", options=list(runs), value=next(iter(runs))),
+        "layer": Slider("Layer with experts", low=0, high=n_layers - 1, value=0),
+        "record": Steps("Step", options={f"{step:,}": i for i, step in enumerate(steps)}, value=len(steps) - 1),
     }
-    return explorer(draw, controls, size=(7.5, 0.3 * n_experts + 1.8))
+    return explorer("How evenly experts are used", draw, controls, size=(7.5, 0.3 * n_experts + 1.8))
 
 
 def _example(

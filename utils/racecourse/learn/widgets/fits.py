@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Slider, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
     from racecourse.learn.fits import Computer
+    from racecourse.learn.widgets.frame import Explorer
 
 
-def fits_explorer(computers: Sequence[Computer] | None = None) -> VBox:
+def fits_explorer(computers: Sequence[Computer] | None = None) -> Explorer:
     """The explorer over `computers`, the first one chosen; by default those of the data sheets."""
-    import ipywidgets as widgets
-
     from racecourse.learn.fits import COMPUTERS, describe_fits, fit_all, known_counts, usable_gb
     from racecourse.learn.plots import plot_fits
 
@@ -31,10 +29,10 @@ def fits_explorer(computers: Sequence[Computer] | None = None) -> VBox:
         plot_fits(fits, title=f"{chips} x {chosen.name}: {usable:.1f} GB usable ({chosen.source})", ax=ax)
         return describe_fits(chosen, fits, reserve=share, chips=chips)
 
-    names = [(computer.name, i) for i, computer in enumerate(computers)]
+    names = {computer.name: i for i, computer in enumerate(computers)}
     controls = {
-        "computer": widgets.Dropdown(description="Computer", options=names, value=0),
-        "chips": widgets.IntSlider(description="How many", min=1, max=16, value=1),
-        "reserve": widgets.IntSlider(description="Memory kept free, %", min=0, max=60, step=5, value=20),
+        "computer": Choice("Computer", options=names, value=0),
+        "chips": Slider("How many", low=1, high=16, value=1),
+        "reserve": Slider("Memory kept free, %", low=0, high=60, step=5, value=20),
     }
-    return explorer(draw, controls)
+    return explorer("What fits this computer", draw, controls)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Slider, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
+    from racecourse.learn.widgets.frame import Explorer
     from racecourse.scaling.laws import Law
 
 
-def isoflop_explorer(laws: Mapping[str, Law] | None = None, *, lowest: int = 12, highest: int = 26) -> VBox:
+def isoflop_explorer(laws: Mapping[str, Law] | None = None, *, lowest: int = 12, highest: int = 26) -> Explorer:
     """The explorer over laws by name, by default the published ones, and budgets of 10^lowest to 10^highest FLOP."""
-    import ipywidgets as widgets
-
     from racecourse.scaling.laws import PUBLISHED_LAWS
 
     laws = dict(laws or PUBLISHED_LAWS)
@@ -26,12 +24,10 @@ def isoflop_explorer(laws: Mapping[str, Law] | None = None, *, lowest: int = 12,
         return draw_isoflop(ax, law, laws[law], 10**budget)
 
     controls = {
-        "law": widgets.Dropdown(description="Law", options=list(laws), value=list(laws)[-1]),
-        "budget": widgets.FloatSlider(
-            description="Budget, 10^x FLOP", min=lowest, max=highest, step=0.25, value=min(23.75, highest)
-        ),
+        "law": Choice("Law", options=list(laws), value=list(laws)[-1]),
+        "budget": Slider("Budget, 10^x FLOP", low=lowest, high=highest, step=0.25, value=min(23.75, highest)),
     }
-    return explorer(draw, controls)
+    return explorer("One training budget, split every way", draw, controls)
 
 
 def draw_isoflop(ax: Axes, name: str, law: Law, flops: float) -> str:

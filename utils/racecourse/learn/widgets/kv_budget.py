@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Steps, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
+    from racecourse.learn.widgets.frame import Explorer
 
-def kv_budget_explorer() -> VBox:
+
+def kv_budget_explorer() -> Explorer:
     """The explorer over the chips of the table whose memory is known."""
-    import ipywidgets as widgets
-
     from racecourse.hardware import accelerators
 
     chips = [name for name, chip in accelerators().items() if chip.mem_gb is not None]
     controls = {
-        "chip": widgets.Dropdown(description="Chip", options=chips, value="NVIDIA H100 SXM5 80GB"),
-        "n_chips": widgets.SelectionSlider(description="How many", options=[1, 2, 4, 8, 16, 32], value=1),
-        "bits": widgets.Dropdown(description="Bits per weight", options=[16, 8, 5], value=16),
-        "conversations": widgets.SelectionSlider(
-            description="Conversations", options=[2**p for p in range(9)], value=1
-        ),
+        "chip": Choice("Chip", options=chips, value="NVIDIA H100 SXM5 80GB"),
+        "n_chips": Steps("How many", options=[1, 2, 4, 8, 16, 32], value=1),
+        "bits": Choice("Bits per weight", options=[16, 8, 5], value=16),
+        "conversations": Steps("Conversations", options=[2**p for p in range(9)], value=1),
     }
-    return explorer(draw_kv_budget, controls)
+    return explorer("How long conversations may grow", draw_kv_budget, controls)
 
 
 def draw_kv_budget(ax: Axes, chip: str, n_chips: int, bits: int, conversations: int) -> str:

@@ -5,30 +5,27 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Steps, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
+    from racecourse.learn.widgets.frame import Explorer
 
-def roofline_explorer() -> VBox:
+
+def roofline_explorer() -> Explorer:
     """The explorer over the chips of the table whose bandwidth and FP16 rate are known, in bf16."""
-    import ipywidgets as widgets
-
     from racecourse.hardware import accelerators, ridge_flop_per_byte
     from racecourse.learn.fits import known_configs
 
     chips = [name for name, chip in accelerators().items() if ridge_flop_per_byte(chip) is not None]
     controls = {
-        "chip": widgets.Dropdown(description="Chip", options=chips, value="NVIDIA H100 SXM5 80GB"),
-        "model": widgets.Dropdown(description="Model", options=list(known_configs()), value="QwQ-32B"),
-        "batch": widgets.SelectionSlider(description="Batch size", options=[2**p for p in range(11)], value=1),
-        "context": widgets.SelectionSlider(
-            description="Context, tokens", options=[2**p for p in range(7, 18)], value=2048
-        ),
+        "chip": Choice("Chip", options=chips, value="NVIDIA H100 SXM5 80GB"),
+        "model": Choice("Model", options=list(known_configs()), value="QwQ-32B"),
+        "batch": Steps("Batch size", options=[2**p for p in range(11)], value=1),
+        "context": Steps("Context, tokens", options=[2**p for p in range(7, 18)], value=2048),
     }
-    return explorer(draw_roofline, controls)
+    return explorer("A chip's roofline", draw_roofline, controls)
 
 
 def draw_roofline(ax: Axes, chip: str, model: str, batch: int, context: int) -> str:

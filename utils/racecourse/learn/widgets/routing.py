@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Steps, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
+
+    from racecourse.learn.widgets.frame import Explorer
 
 EXAMPLE_TEXT = '''def count_words(path):
     """How often each word occurs."""
@@ -55,13 +56,11 @@ def routing_explorer(
     *,
     n_experts: int | None = None,
     layers: Sequence[int] | None = None,
-) -> VBox:
+) -> Explorer:
     """The explorer over the first choice of every layer's router for each token of a text.
 
     `layers` names the rows of `expert_LT` (0, 1, ... by default); `n_experts` where some expert takes no token at all.
     """
-    import ipywidgets as widgets
-
     from racecourse.learn.plots import plot_routing, routing_size
 
     if pieces is None or expert_LT is None:
@@ -75,14 +74,10 @@ def routing_explorer(
         return f"Layer {names[row]}: {describe_routing(pieces, expert_LT[row], only)}"
 
     controls = {
-        "row": widgets.SelectionSlider(
-            description="Layer", options=[(str(n), i) for i, n in enumerate(names)], value=0
-        ),
-        "only": widgets.Dropdown(
-            description="Expert", options=[("all", None), *((str(e), e) for e in range(n_experts))], value=None
-        ),
+        "row": Steps("Layer", options={str(n): i for i, n in enumerate(names)}, value=0),
+        "only": Choice("Expert", options={"all": None} | {str(e): e for e in range(n_experts)}, value=None),
     }
-    return explorer(draw, controls, size=routing_size(pieces))
+    return explorer("Which expert took which token", draw, controls, size=routing_size(pieces))
 
 
 def _example(E: int = 4, n_layers: int = 2) -> tuple[list[str], list[list[int]]]:

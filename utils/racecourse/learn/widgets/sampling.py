@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Slider, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
+
+    from racecourse.learn.widgets.frame import Explorer
 
 # probabilities(temperature, top_k, top_p) -> one number per token
 Probabilities = Callable[[float, int, float], Iterable[float]]
 
 
-def sampling_explorer(tokens: Sequence[str] | None = None, probabilities: Probabilities | None = None) -> VBox:
+def sampling_explorer(tokens: Sequence[str] | None = None, probabilities: Probabilities | None = None) -> Explorer:
     """The explorer over candidate `tokens`; `probabilities` is called with the three settings."""
-    import ipywidgets as widgets
-
     from racecourse.learn.nucleus import EXAMPLE_TOKENS, example_probabilities
     from racecourse.learn.plots import plot_next_tokens
 
@@ -36,8 +35,8 @@ def sampling_explorer(tokens: Sequence[str] | None = None, probabilities: Probab
         return f"{n_left} of the {len(tokens)} tokens shown can be drawn; {tokens[best]} leads with {drawn[best]:.3f}."
 
     controls = {
-        "temperature": widgets.FloatSlider(description="Temperature", min=0.1, max=2.0, step=0.1, value=1.0),
-        "top_k": widgets.IntSlider(description="Top-k", min=1, max=50, value=50),
-        "top_p": widgets.FloatSlider(description="Top-p", min=0.05, max=1.0, step=0.05, value=1.0),
+        "temperature": Slider("Temperature", low=0.1, high=2.0, step=0.1, value=1.0),
+        "top_k": Slider("Top-k", low=1, high=50, value=50),
+        "top_p": Slider("Top-p", low=0.05, high=1.0, step=0.05, value=1.0),
     }
-    return explorer(draw, controls)
+    return explorer("What may be drawn next", draw, controls)

@@ -5,36 +5,35 @@ At first it is about DeepSeek-V3's pre-training.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Slider, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
+    from racecourse.learn.widgets.frame import Explorer
+
 CHIPS = ("NVIDIA A100 SXM4 80GB", "NVIDIA H100 SXM5 80GB", "NVIDIA H800 SXM5 80GB", "NVIDIA H20", "Huawei Ascend 910C")
-DEFAULT = {"active": 37, "tokens": 14.8, "chip": "NVIDIA H800 SXM5 80GB", "mfu": 35, "price": 2.0}
+DEFAULT: dict[str, Any] = {"active": 37, "tokens": 14.8, "chip": "NVIDIA H800 SXM5 80GB", "mfu": 35, "price": 2.0}
 
 
-def training_bill_explorer() -> VBox:
+def training_bill_explorer() -> Explorer:
     """The explorer. The two published runs beside yours are billed at the price that is chosen."""
-    import ipywidgets as widgets
-
     controls = {
-        "active": widgets.IntSlider(
-            description="Active params, billion", min=1, max=500, value=DEFAULT["active"]
+        "active": Slider(
+            "Active params, billion", low=1, high=500, value=DEFAULT["active"]
         ),
-        "tokens": widgets.FloatSlider(
-            description="Tokens, trillion", min=0.2, max=20, step=0.2, value=DEFAULT["tokens"]
+        "tokens": Slider(
+            "Tokens, trillion", low=0.2, high=20, step=0.2, value=DEFAULT["tokens"]
         ),
-        "chip": widgets.Dropdown(description="Chip", options=list(CHIPS), value=DEFAULT["chip"]),
-        "mfu": widgets.IntSlider(description="MFU, % of bf16 peak", min=5, max=60, value=DEFAULT["mfu"]),
-        "price": widgets.FloatSlider(
-            description="USD per GPU hour", min=0.5, max=5, step=0.1, value=DEFAULT["price"]
+        "chip": Choice("Chip", options=list(CHIPS), value=DEFAULT["chip"]),
+        "mfu": Slider("MFU, % of bf16 peak", low=5, high=60, value=DEFAULT["mfu"]),
+        "price": Slider(
+            "USD per GPU hour", low=0.5, high=5, step=0.1, value=DEFAULT["price"]
         ),
     }  # fmt: skip
-    return explorer(draw_training_bill, controls, size=(8.4, 3.4))
+    return explorer("What a training run costs", draw_training_bill, controls, size=(8.4, 3.4))
 
 
 def draw_training_bill(ax: Axes, active: float, tokens: float, chip: str, mfu: float, price: float) -> str:

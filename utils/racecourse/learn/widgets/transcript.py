@@ -9,51 +9,39 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from racecourse.learn.widgets.explorer import Choice, Slider, page_explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
-
     from racecourse.agents.loop import Transcript
+    from racecourse.learn.widgets.frame import Explorer
 
 MOST_SHOWN = 600  # characters of an observation in the text; the page shows all of it
 
 
-def transcript_explorer(runs: Mapping[str, Transcript] | None = None) -> VBox:
-    """The explorer. `.children` are the controls' box, the page and one sentence in words.
-
-    A run of n calls has n + 1 moments: each call with what came of it, and then the end.
+def transcript_explorer(runs: Mapping[str, Transcript] | None = None) -> Explorer:
+    """The explorer. A run of n calls has n + 1 moments: each call with what came of it, and then the end.
 
     Raises:
         ValueError: no run at all.
     """
-    import ipywidgets as widgets
-
-    runs = example_runs() if runs is None else runs
-    if not runs:
+    shown = dict(example_runs() if runs is None else runs)
+    if not shown:
         raise ValueError("there is no run to show: give at least one transcript with its name")
-    run = widgets.Dropdown(description="Run", options=list(runs), value=next(iter(runs)))
-    step = widgets.IntSlider(description="Moment", min=1, max=n_moments(runs[run.value]), value=1)
-    step.continuous_update = False
-    page, words = widgets.HTML(), widgets.HTML()
 
-    def redraw(_change: object = None) -> None:
-        shown = runs[run.value]
-        page.value = page_of(shown, step.value)
-        words.value = f'<p aria-live="polite">{html.escape(sentence(shown, step.value))}</p>'
+    def moments(run: str) -> Slider:
+        return Slider("Moment", low=1, high=n_moments(shown[run]), value=1)
 
-    def another_run(_change: object) -> None:
-        step.max = n_moments(runs[run.value])  # a value beyond it moves to it
-        step.value = 1
-        redraw()
+    def another_run(changed: set[str], values: dict[str, Any]) -> dict[str, Slider]:
+        return {"moment": moments(values["run"])} if "run" in changed else {}
 
-    for control in (run, step):
-        control.style = {"description_width": "11em"}
-        control.layout = widgets.Layout(width="30em", max_width="100%")
-    run.observe(another_run, names="value")
-    step.observe(redraw, names="value")
-    redraw()
-    return widgets.VBox([widgets.VBox([run, step]), page, words])
+    def write(run: str, moment: int) -> tuple[str, str]:
+        return page_of(shown[run], moment), sentence(shown[run], moment)
+
+    first = next(iter(shown))
+    controls = {"run": Choice("Run", options=list(shown), value=first), "moment": moments(first)}
+    return page_explorer("A run, step by step", write, controls, adapt=another_run)
 
 
 def n_moments(run: Transcript) -> int:
@@ -85,11 +73,7 @@ def sentence(run: Transcript, number: int) -> str:
 def page_of(run: Transcript, number: int) -> str:
     """A moment under its question, as an HTML table."""
     rows = {"question": run.question} | moment(run, number)
-    style = ' style="text-align: left; vertical-align: top; white-space: pre-wrap"'
-    body = "".join(
-        f'<tr><th scope="row"{style}>{label}</th><td{style}>{html.escape(text)}</td></tr>'
-        for label, text in rows.items()
-    )
+    body = "".join(f'<tr><th scope="row">{label}</th><td>{html.escape(text)}</td></tr>' for label, text in rows.items())
     return f"<table>{body}</table>"
 
 

@@ -5,58 +5,56 @@ At first it is a service with 1,000 users on H800 chips, as lesson 09 assumes it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Slider, Steps, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
     from racecourse.learn.verdict import Exam
+    from racecourse.learn.widgets.frame import Explorer
 
 USERS = [1, 4, 16, 32, 64, 128, 256, 512, 1000, 2000, 5000, 10_000, 20_000, 50_000]
-DEFAULT = {
+DEFAULT: dict[str, Any] = {
     "users": 1000, "chip": "NVIDIA H800 SXM5 80GB", "most_chips": 8192, "qwq_bits": 8, "r1_bits": 8, "tokens": 14_500,
     "length_percent": 83, "exam": 0, "hidden_percent": 100, "usd_per_hour": 2.0,
 }  # fmt: skip
 
 
-def verdict_explorer() -> VBox:
+def verdict_explorer() -> Explorer:
     """The explorer over the chips of the table whose memory, speeds and power are known."""
-    import ipywidgets as widgets
-
     from racecourse.hardware import accelerators
 
     needed = ("tdp_w", "mem_gb", "mem_bw_gbs", "fp16_bf16_dense_tflops")
     chips = [
         name for name, chip in accelerators().items() if all(getattr(chip, figure) is not None for figure in needed)
     ]
-    exams = [(f"{exam.name} ({exam.testers})", place) for place, exam in enumerate(exams_offered())]
-    bits = [("16", 16), ("8", 8), ("4, with scales 5", 5)]
+    exams = {f"{exam.name} ({exam.testers})": place for place, exam in enumerate(exams_offered())}
+    bits = {"16": 16, "8": 8, "4, with scales 5": 5}
     controls = {
-        "users": widgets.SelectionSlider(description="Users who wait", options=USERS, value=DEFAULT["users"]),
-        "chip": widgets.Dropdown(description="Chip", options=chips, value=DEFAULT["chip"]),
-        "most_chips": widgets.SelectionSlider(
-            description="Chips to be had", options=[2**power for power in range(14)], value=DEFAULT["most_chips"]
+        "users": Steps("Users who wait", options=USERS, value=DEFAULT["users"]),
+        "chip": Choice("Chip", options=chips, value=DEFAULT["chip"]),
+        "most_chips": Steps(
+            "Chips to be had", options=[2**power for power in range(14)], value=DEFAULT["most_chips"]
         ),
-        "qwq_bits": widgets.Dropdown(description="Bits, QwQ-32B", options=bits, value=DEFAULT["qwq_bits"]),
-        "r1_bits": widgets.Dropdown(description="Bits, R1", options=bits, value=DEFAULT["r1_bits"]),
-        "tokens": widgets.IntSlider(
-            description="Tokens, QwQ-32B", min=500, max=30_000, step=500, value=DEFAULT["tokens"]
+        "qwq_bits": Choice("Bits, QwQ-32B", options=bits, value=DEFAULT["qwq_bits"]),
+        "r1_bits": Choice("Bits, R1", options=bits, value=DEFAULT["r1_bits"]),
+        "tokens": Slider(
+            "Tokens, QwQ-32B", low=500, high=30_000, step=500, value=DEFAULT["tokens"]
         ),
-        "length_percent": widgets.IntSlider(
-            description="R1's tokens, % of it", min=30, max=200, value=DEFAULT["length_percent"]
+        "length_percent": Slider(
+            "R1's tokens, % of it", low=30, high=200, value=DEFAULT["length_percent"]
         ),
-        "exam": widgets.Dropdown(description="Quality by", options=exams, value=DEFAULT["exam"]),
-        "hidden_percent": widgets.IntSlider(
-            description="Sending hidden, %", min=0, max=100, step=10, value=DEFAULT["hidden_percent"]
+        "exam": Choice("Quality by", options=exams, value=DEFAULT["exam"]),
+        "hidden_percent": Slider(
+            "Sending hidden, %", low=0, high=100, step=10, value=DEFAULT["hidden_percent"]
         ),
-        "usd_per_hour": widgets.FloatSlider(
-            description="USD per chip hour", min=0.2, max=8, step=0.2, value=DEFAULT["usd_per_hour"]
+        "usd_per_hour": Slider(
+            "USD per chip hour", low=0.2, high=8, step=0.2, value=DEFAULT["usd_per_hour"]
         ),
     }  # fmt: skip
-    return explorer(draw_verdict, controls, size=(8.4, 2.8))
+    return explorer("The verdict under your own assumptions", draw_verdict, controls, size=(8.4, 2.8))
 
 
 def exams_offered() -> tuple[Exam, ...]:

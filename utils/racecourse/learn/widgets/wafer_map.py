@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from racecourse.learn.widgets.explorer import explorer
+from racecourse.learn.widgets.explorer import Choice, Slider, explorer
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
     from matplotlib.axes import Axes
 
-# Infinity and not None, which a dropdown takes for "nothing chosen"; as alpha grows, clusters vanish.
+    from racecourse.learn.widgets.frame import Explorer
+
+# As alpha grows, clusters vanish; with infinity there are none.
 CLUSTERS = {"none: every place alike": math.inf, "weak, alpha 5": 5.0, "usual, alpha 2": 2.0, "strong, alpha 0.5": 0.5}
-DEFAULT = {"die_mm2": 814, "defects": 0.1, "alpha": math.inf, "seed": 1}
+DEFAULT: dict[str, Any] = {"die_mm2": 814, "defects": 0.1, "alpha": math.inf, "seed": 1}
 
 
-def wafer_map_explorer() -> VBox:
+def wafer_map_explorer() -> Explorer:
     """The explorer over wafers of 300 mm."""
-    import ipywidgets as widgets
-
     controls = {
-        "die_mm2": widgets.IntSlider(description="Die, mm2", min=40, max=850, value=DEFAULT["die_mm2"]),
-        "defects": widgets.FloatSlider(
-            description="Defects per cm2", min=0.0, max=0.5, step=0.01, value=DEFAULT["defects"]
+        "die_mm2": Slider("Die, mm2", low=40, high=850, value=DEFAULT["die_mm2"]),
+        "defects": Slider(
+            "Defects per cm2", low=0.0, high=0.5, step=0.01, value=DEFAULT["defects"]
         ),
-        "alpha": widgets.Dropdown(description="Clusters", options=list(CLUSTERS.items()), value=DEFAULT["alpha"]),
-        "seed": widgets.IntSlider(description="Throw", min=1, max=20, value=DEFAULT["seed"]),
+        "alpha": Choice("Clusters", options=CLUSTERS, value=DEFAULT["alpha"]),
+        "seed": Slider("Throw", low=1, high=20, value=DEFAULT["seed"]),
     }  # fmt: skip
-    return explorer(draw_wafer, controls, size=(9.0, 5.4))
+    return explorer("A wafer with defects", draw_wafer, controls, size=(9.0, 5.4))
 
 
 def draw_wafer(ax: Axes, die_mm2: float, defects: float, alpha: float, seed: int) -> str:
