@@ -135,7 +135,7 @@ class Judge:
             connection, _ = self.listener.accept()
             connection.settimeout(1.0)
             with contextlib.suppress(OSError):
-                if connection.recv(len(self.token), socket.MSG_WAITALL) == self.token.encode():
+                if connection.recv(len(self.token)) == self.token.encode():
                     return connection
             connection.close()
         raise TimeoutError
