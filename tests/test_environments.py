@@ -359,7 +359,8 @@ for name, build in WIDGETS.items():
     widget = build()
     display(widget)
     moved = 0
-    for field in list(widget.fields):
+    for number in range(len(widget.fields)):
+        field = widget.fields[number]  # one choice may change what another offers
         # As the page does it. A slider goes to its end, a list to its last entry, a box is ticked or unticked.
         value = {
             "slider": lambda: field["high"],

@@ -131,21 +131,11 @@ def test_the_lesson_states_no_timing_of_one_machine():
     assert not re.search(r"\d+(\.\d+)? (ms|milliseconds|tokens/s)\b", prose)
 
 
-def test_the_committed_outputs_are_in_the_expected_ranges():
+def test_the_committed_outputs_hold_the_count_and_the_words():
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     text = "\n".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
 
-    def found(pattern: str) -> float:
-        match = re.search(pattern, text)
-        assert match, f"the outputs lack {pattern!r}"
-        return float(match[1])
-
-    assert 3.4 < found(r"intact (\d+\.\d+) \(the reference") < 3.8
-    assert found(r"places agree \((\d+\.\d)%\)") >= 99.5
-    assert found(r"one pass: largest difference (\S+)") < 1e-3
-    assert found(r"every token at place 0: largest difference (\S+)") > 1
-    assert found(r"512: (\d+\.\d)x") > 2
     assert text.count("32,763,876,352") >= 4
     assert "The same words as at the very start: True" in text
 

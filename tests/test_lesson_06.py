@@ -22,7 +22,7 @@ def text() -> str:
 def test_three_numbers_foretell_and_copying_does_not(text):
     median, largest = figures(text, "three numbers: median error")
     copying = figures(text, "bytes / copying: median error")[0]
-    assert median <= 15 and copying > 2 * median and largest < 100
+    assert copying > 2 * median and largest < 100
     errors = re.findall(
         r"^(?:SmolLM2-135M|24 thin layers|10 wide layers) .*?([+-]\d+)% +(?:yes|no) +([+-]\d+)%", text, re.M
     )

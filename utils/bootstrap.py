@@ -122,19 +122,19 @@ def fingerprint(origin: str, locks: list) -> str:
 def remembered_wish() -> str:
     """The TORCH= that .venv was made with: a choice stands until another is named, or until `make clean`."""
     record = VENV / "racecourse-origin.json"
-    return json.loads(record.read_text())[-1] if record.exists() else ""
+    return json.loads(record.read_text(encoding="utf-8"))[-1] if record.exists() else ""
 
 
 def make_venv(python: str, origin: str) -> None:
     """Create .venv, anew if it was made for another Python, another build of torch, or in another place."""
     record = VENV / "racecourse-origin.json"
-    if record.exists() and record.read_text() == origin and version_of(str(venv_python())):
+    if record.exists() and record.read_text(encoding="utf-8") == origin and version_of(str(venv_python())):
         return
     print(f"Creating .venv with {python}", flush=True)
     made = subprocess.run([python, "-m", "venv", "--clear", str(VENV)])
     if made.returncode:
         raise SystemExit("The venv module failed; on Debian and Ubuntu install it: sudo apt install python3-venv")
-    record.write_text(origin)
+    record.write_text(origin, encoding="utf-8")
 
 
 def pip_install(*arguments: str) -> int:

@@ -18,7 +18,7 @@ HEADER = "# Made by `make lock` from pyproject.toml for Python 3.11-3.13; torch 
 
 def resolve(extra: str, constraints: str) -> list[str]:
     """The pinned lines for one extra and what it includes."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as pins:
         pins.write(constraints)
         pins.flush()
         command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra", extra, "--universal"]
@@ -33,7 +33,7 @@ def main() -> None:
     course = resolve("instructor", pins)
     tests_only = [line for line in everything if line.split("==")[0] not in {pin.split("==")[0] for pin in course}]
     for name, lines in [("requirements.lock", course), ("requirements-test.lock", tests_only)]:
-        Path(ROOT, name).write_text(HEADER + "\n".join(lines) + "\n")
+        Path(ROOT, name).write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
         print(f"{name}: {len(lines)} packages")
 
 

@@ -6,7 +6,7 @@
 # You will also have counted from the config that DeepSeek-R1 has 671,026,404,352 parameters, of which 37,552,282,624 work on
 # each token, and that it keeps 70,272 bytes per token of context.
 #
-# **Price:** five to six minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
+# **Price:** five to eight minutes of computing on two CPU cores, one evening of yours. On a GPU: not measured. Memory:
 # about 2 GB.
 #
 # **You need:** lesson 01 (attention, SwiGLU, the KV cache) and the idea of a training loop (lesson 02).

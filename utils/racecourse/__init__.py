@@ -3,4 +3,4 @@
 Importing the package loads nothing heavy: torch, matplotlib and the rest are imported by the room that needs them.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

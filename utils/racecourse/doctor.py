@@ -157,7 +157,8 @@ def judge_sandbox(system: str, problem: str | None) -> Finding:
     if problem is None:
         return Finding("sandbox", "ok", "bubblewrap works: untrusted code is shut in")
     if system != "Linux":
-        return Finding("sandbox", "warning", f"{problem}: {weaker}", "run other people's code on Linux")
+        said = f"{problem}: untrusted code would run with a limit on time only"  # memory's holds on Linux alone
+        return Finding("sandbox", "warning", said, "run other people's code on Linux")
     if "missing" in problem:
         return Finding("sandbox", "warning", f"{problem}: {weaker}", "sudo apt install bubblewrap")
     remedy = "allow unprivileged user namespaces (kernel.unprivileged_userns_clone=1, or your container's settings)"

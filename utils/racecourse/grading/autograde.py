@@ -613,6 +613,8 @@ def grade_and_show(
     `of_class` is a class directory; if it is left out, the one around the working directory, or COURSE/classroom.
     `scheduler` is the address of a Dask cluster that grades (`cluster`); this machine does, if it is left out.
     """
+    if sys.platform == "win32":  # walls and gradebook are Linux's
+        raise RuntimeError("a class is graded on Linux; on Windows, install WSL and grade in a clone inside it")
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -468,7 +468,7 @@ def _lock(url: URL) -> Iterator[None]:
     """A lock file beside the SQLite database, which ends with the process that holds it."""
     database = Path(url.database or "")
     database.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{database}.lock").open("a+") as file:
+    with Path(f"{database}.lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -301,7 +301,7 @@ def _build(
 
 def _address_space() -> int:
     """Bytes of address space that this process has now."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _silence() -> None:
@@ -344,7 +344,7 @@ def _exchange_root(limits: Limits, inner: int, connection_dir: Path, shown: list
         _show(path)
     passwd = Path("/new/etc/passwd")
     passwd.parent.mkdir(exist_ok=True)
-    passwd.write_text(f"student:x:{inner}:{inner}::/tmp:/bin/false\n")
+    passwd.write_text(f"student:x:{inner}:{inner}::/tmp:/bin/false\n", encoding="utf-8")
     os.makedirs("/new/proc", exist_ok=True)
     _mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.makedirs(f"/new{connection_dir}")
@@ -401,7 +401,7 @@ def _fill_scratch(copies: list[tuple[str, bytes]], inner: int) -> None:
 
 def _drop_capabilities(inner: int) -> None:
     """Give up root's id, every capability, and the ability to regain one."""
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="utf-8"))
     for capability in range(last + 1):
         _prctl(PR_CAPBSET_DROP, capability)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)

@@ -222,7 +222,7 @@ def _signal(pid: int, number: int, shut_in: bool) -> None:
 
 def _end_children() -> None:
     """Without walls a kernel may have left processes; as their subreaper we have become their parent."""
-    while children := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+    while children := Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split():
         for child in children:
             os.kill(int(child), signal.SIGKILL)
             os.waitpid(int(child), 0)
@@ -230,7 +230,7 @@ def _end_children() -> None:
 
 def _resident_kib() -> int:
     """What of this process lies in memory: after a fork its child shares all of it."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 

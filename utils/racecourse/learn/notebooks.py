@@ -374,7 +374,7 @@ def write_text_if_changed(text: str, path: Path) -> list[Path]:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return []
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline="\n")  # the same bytes on every system
     return [path]
 
 

@@ -329,7 +329,7 @@ def record_report(report: Any) -> None:
     for part in report.parts().values():
         name, _, kind = part.grade_id.rpartition("-")
         if kind in ("visible", "hidden"):
-            earned[name] += part.earned
+            earned[name] += part.earned or 0  # None: it could not be run
     for name, points in earned.items():
         record(kind="graded", notebook=report.name, name=name, data={"earned": points})
 

@@ -97,7 +97,7 @@ def write_carried(original: Path, old: Path, path: Path) -> str:
     answers, changed = carry_answers(notebook, before)
     own = carry_own_cells(notebook, before)
     nbformat.validate(notebook)
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
     parts = [f"{answers} of your answers", f"{own} cells of your own" if own else "", marked(changed)]
     return ", ".join(part for part in parts if part)
 

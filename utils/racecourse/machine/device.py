@@ -177,7 +177,7 @@ def _cpu_has_bf16() -> bool:
 def _cpuinfo(key: str) -> list[str]:
     """Values of one key in Linux's list of processors; empty on other systems."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == key]
 
 

@@ -65,7 +65,7 @@ def _cgroup_folders(root: Path, own: Path) -> list[Path]:
     if not own.exists():  # not Linux
         return []
     folders = []
-    for line in own.read_text().splitlines():
+    for line in own.read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         top = root / controllers if controllers else root
         # A container often sees the host's path here but only its own group, mounted as the root: climbing finds it.

@@ -14,7 +14,7 @@ def write_manifest(folder: Path, *, source: str) -> None:
     """Record size and CRC-32 of every file in `folder`, and where the files came from."""
     files = {path.name: {"bytes": path.stat().st_size, "crc32": crc32(path)} for path in sorted(folder.iterdir())}
     manifest = {"version": VERSION, "source": source, "files": files}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def verify(folder: Path) -> None:

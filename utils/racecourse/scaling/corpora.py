@@ -112,7 +112,7 @@ def train_tokenizer(text: str, vocab_size: int, folder: Path) -> Tokenizer:
     bpe.train_from_iterator(text.splitlines(keepends=True), trainer)
     folder.mkdir(parents=True, exist_ok=True)
     bpe.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>"}) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>"}) + "\n", encoding="utf-8")
     return Tokenizer.from_folder(folder)
 
 
