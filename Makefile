@@ -9,7 +9,7 @@ export TORCH
 LAB_FLAGS := --port $(PORT) $(if $(HEADLESS),--no-browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test lab test test-all build execute site checkpoints bench lint lock doctor clean
+.PHONY: help setup setup-test lab test test-all build execute site checkpoints bench lint lock latest doctor clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -24,10 +24,10 @@ setup-test:
 	@$(PYTHON) utils/bootstrap.py --test
 
 test: setup-test  ## run the tests, short settings, two files at a time (TESTS=tests/test_cli.py for one file)
-	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow" -n 2 --dist loadfile $(TESTS)
+	@$(VENV)/racecourse test $(TESTS)
 
 test-all: setup-test  ## run every test, full-size notebooks and training included
-	$(VENV)/python -m pytest $(TESTS)
+	@$(VENV)/racecourse test --all $(TESTS)
 
 build: setup  ## build lessons/, solutions/ and exercises/ from sources/; run the lessons whose source changed
 	$(VENV)/racecourse build
@@ -39,23 +39,19 @@ site: setup-test  ## make the course as pages to read without a network, in buil
 	$(VENV)/racecourse site
 
 checkpoints: setup  ## train the models again that come with the course, and the runs that lessons show as recorded (more than an hour)
-	$(VENV)/python -m racecourse.scaling.checkpoints
-	$(VENV)/python -m racecourse.reasoning.bases
-	rm -f utils/racecourse/scaling/data/ladder.json utils/racecourse/scaling/data/arms.json utils/racecourse/reasoning/data/runs.json
-	$(VENV)/python -m racecourse.scaling.ladder
-	$(VENV)/python -m racecourse.scaling.arms
-	$(VENV)/python -m racecourse.reasoning.runs
+	$(VENV)/racecourse checkpoints
 
 bench: setup  ## run what is in benchmarks/ and print the tables
 	$(VENV)/racecourse bench
 
 lint: setup-test  ## ruff and mypy
-	$(VENV)/ruff check .
-	$(VENV)/ruff format --check utils tests benchmarks
-	$(VENV)/mypy
+	@$(VENV)/racecourse lint
 
 lock: setup-test  ## pin the newest versions again in the two requirements*.lock files
-	$(VENV)/python utils/lock.py
+	$(VENV)/racecourse lock
+
+latest: setup-test  ## try the newest versions of all dependencies in an environment that is thrown away, and say what broke
+	$(VENV)/racecourse latest
 
 doctor: setup  ## say what works on this machine and what to do about the rest
 	@$(VENV)/racecourse doctor

@@ -16,7 +16,10 @@ from racecourse.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 GIB = 2**30
-COMMANDS = {"lab", "start", "check", "grade", "class", "build", "fetch", "doctor", "bench", "site"}
+COMMANDS = {
+    "lab", "start", "check", "progress", "grade", "class", "build", "fetch", "doctor", "bench", "site",
+    "test", "lint", "lock", "checkpoints", "latest",
+}  # fmt: skip
 
 
 def invoke(*arguments: str):

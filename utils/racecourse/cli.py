@@ -153,3 +153,51 @@ def bench(
         typer.echo(f"\nbenchmarks/{name}.py")
         statuses.append(subprocess.run([sys.executable, str(there[name])]).returncode)
     raise typer.Exit(1 if any(statuses) else 0)
+
+
+@app.command()
+@plain_errors
+def test(
+    paths: Annotated[list[str] | None, typer.Argument(help="such as tests/test_cli.py; all if left out")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="slow tests too: full-size notebooks and training")] = False,
+) -> None:
+    """Run the tests."""
+    from racecourse.upkeep import test as run_tests
+
+    raise typer.Exit(run_tests(paths or [], everything=everything))
+
+
+@app.command()
+@plain_errors
+def lint() -> None:
+    """Check style and types with ruff and mypy."""
+    from racecourse.upkeep import lint as run_lint
+
+    raise typer.Exit(run_lint())
+
+
+@app.command()
+@plain_errors
+def lock() -> None:
+    """Pin the newest versions again in the two requirements*.lock files."""
+    from racecourse.upkeep import lock as write_locks
+
+    raise typer.Exit(write_locks())
+
+
+@app.command()
+@plain_errors
+def checkpoints() -> None:
+    """Train the models that come with the course again, and the recorded runs (more than an hour)."""
+    from racecourse.upkeep import checkpoints as train
+
+    raise typer.Exit(train())
+
+
+@app.command()
+@plain_errors
+def latest() -> None:
+    """Try the newest versions of all dependencies in an environment that is thrown away, and say what broke."""
+    from racecourse.upkeep import latest as try_latest
+
+    raise typer.Exit(try_latest())
