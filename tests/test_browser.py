@@ -1,6 +1,7 @@
 """A learner's first minutes in a real JupyterLab, in a real browser: run a lesson, move a slider, fail a check."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(lesson, folder / f"{copy}.ipynb")
     shutil.copy(release_path("01_transformers", ROOT), folder / "exercise.ipynb")
+    with served(folder) as lab:
+        yield lab
+
+
+@contextmanager
+def served(folder: Path, theme: str = "JupyterLab Light") -> Iterator[Lab]:
+    """JupyterLab over a folder, until the end of the `with`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}"]
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
     with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=quiet_settings(folder))
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=quiet_settings(folder, theme))
         try:
             wait_until_served(f"http://127.0.0.1:{port}/api", server, folder / "lab.log")
             yield Lab(f"http://127.0.0.1:{port}", folder)
@@ -76,15 +84,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             server.wait(timeout=30)
 
 
-def quiet_settings(folder: Path) -> dict[str, str]:
+def quiet_settings(folder: Path, theme: str) -> dict[str, str]:
     """An environment without the user's own settings: no question about news, every cell in the page, quick lessons."""
     settings = folder / "settings"
     for name, text in {
         "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
         "notebook-extension/tracker": '{"windowingMode": "none"}',
+        "apputils-extension/themes": json.dumps({"theme": theme}),
     }.items():
         path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     own = {"JUPYTERLAB_SETTINGS_DIR": str(settings), "JUPYTER_CONFIG_DIR": str(folder / "config")}
     return os.environ | own | {"RACECOURSE_QUICK": "1"}
@@ -206,6 +215,69 @@ def test_the_explorers_of_lessons_06_and_07_draw_again(lab: Lab, page: Any, tmp_
     for i in range(5):
         move_slider(page, cells.nth(i))
         page.screenshot(path=tmp_path / f"moved-{i}.png")
+
+
+SHOWN_IN = {  # theme, and what of a window of 1280 pixels is left: half of it at a zoom of 200 %
+    "light": ("JupyterLab Light", 1280),
+    "dark": ("JupyterLab Dark", 1280),
+    "zoom": ("JupyterLab Light", 640),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", SHOWN_IN)
+def test_every_explorer_and_a_quiz_pass_axe_and_fit(look: str, tmp_path: Path) -> None:
+    """axe-core finds nothing, nothing is cut off, keys move each and leave it; pictures in the test's folder."""
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    from racecourse.learn.quiz import questions
+    from racecourse.learn.widgets import WIDGETS
+
+    theme, width = SHOWN_IN[look]
+    quiz = next(iter(questions()))
+    code = [f"from racecourse.learn.widgets import WIDGETS\ndisplay(WIDGETS[{name!r}]())" for name in WIDGETS]
+    code.append(f"from racecourse.learn.quiz import quiz\nquiz({quiz!r})")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    cells = [nbformat.v4.new_code_cell(text) for text in code]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "all.ipynb")
+    with served(tmp_path, theme) as lab, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=1280 / width)
+        page.set_default_timeout(60_000)
+        open_notebook(page, lab.page_of("all.ipynb"))
+        run_all(page)
+        if width < 1280:
+            page.set_viewport_size({"width": width, "height": 450})
+            page.keyboard.press("Control+b")  # the side bar, which leaves little room beside it
+        widgets = page.locator(".jp-OutputArea-output .racecourse")
+        widgets.nth(len(WIDGETS)).wait_for()
+        assert widgets.count() == len(WIDGETS) + 1
+        for number, name in enumerate([*WIDGETS, "quiz"]):
+            widget = widgets.nth(number)
+            widget.scroll_into_view_if_needed()
+            wide, room = widget.evaluate("part => [part.scrollWidth, part.clientWidth]")
+            assert wide <= room + 1, f"{name} is {wide} pixels wide, and there are {room}"
+            first, words = widget.locator("input, select").first, widget.locator("[aria-live]").first
+            before = (words.inner_text(), first.evaluate("part => part.value + part.checked"))
+            first.focus()
+            for key in ("ArrowRight", "ArrowLeft"):  # one of them moves it, wherever it stands
+                page.keyboard.press(key)
+                page.wait_for_timeout(700)
+                if (words.inner_text(), first.evaluate("part => part.value + part.checked")) != before:
+                    break
+            else:
+                assert first.get_attribute("type") == "radio", f"{name}: no arrow moves its first control"
+            for _ in range(30):  # Tab leads out of it
+                page.keyboard.press("Tab")
+                if not widget.evaluate("part => part.contains(document.activeElement)"):
+                    break
+            else:
+                pytest.fail(f"{name} holds the keyboard")
+            widget.screenshot(path=tmp_path / f"{look}-{name}.png")
+        found = Axe().run(page, context=".jp-OutputArea-output .racecourse")
+        assert found.violations_count == 0, found.generate_report()
+        browser.close()
 
 
 def test_a_check_of_exercise_01_tells_the_learner_what_is_wrong(lab: Lab, page: Any, tmp_path: Path) -> None:
