@@ -96,7 +96,7 @@ def quiet_settings(folder: Path, theme: str) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     own = {"JUPYTERLAB_SETTINGS_DIR": str(settings), "JUPYTER_CONFIG_DIR": str(folder / "config")}
-    return os.environ | own | {"RACECOURSE_QUICK": "1"}
+    return os.environ | own | {"RACECOURSE_QUICK": "1", "RACECOURSE_PROGRESS": str(folder / "progress.db")}
 
 
 def wait_until_served(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -278,6 +278,78 @@ def test_every_explorer_and_a_quiz_pass_axe_and_fit(look: str, tmp_path: Path) -
         found = Axe().run(page, context=".jp-OutputArea-output .racecourse")
         assert found.violations_count == 0, found.generate_report()
         browser.close()
+
+
+@pytest.mark.slow
+def test_an_exercise_by_keyboard_alone(page: Any, tmp_path: Path) -> None:
+    """From the first cell to a passed check: two wrong tries, a hint, the progress. No click, no focus by script."""
+    shutil.copy(release_path("00_start_here", ROOT), tmp_path / "00_start_here.ipynb")
+    keys = page.keyboard
+
+    def cell_of(text: str) -> Any:
+        return page.locator(".jp-Cell", has_text=text).first
+
+    def go_to(cell: Any) -> None:
+        """By arrow keys, in command mode, to a cell."""
+        keys.press("Escape")
+        for _ in range(60):
+            if "jp-mod-active" in (cell.get_attribute("class") or ""):
+                return
+            down = page.evaluate(
+                """cell => !!(document.querySelector('.jp-Cell.jp-mod-active').compareDocumentPosition(cell) & 4)""",
+                cell.element_handle(),
+            )
+            keys.press("ArrowDown" if down else "ArrowUp")
+        pytest.fail("the cell cannot be reached by arrow keys")
+
+    def write(text: str) -> None:
+        keys.press("Enter")
+        keys.press("Control+A")
+        keys.insert_text(text)
+        keys.press("Control+Enter")
+
+    def said(cell: Any, text: str) -> str:
+        cell.locator(".jp-OutputArea-output", has_text=text).last.wait_for()
+        return cell.locator(".jp-OutputArea-output").last.inner_text()
+
+    with served(tmp_path) as lab:
+        open_notebook(page, lab.page_of("00_start_here.ipynb"))
+        for start in ("# Set-up.", "import math"):
+            go_to(cell_of(start))
+            keys.press("Control+Enter")
+        answer, check = cell_of("def tokens_per_second("), cell_of("# Check of tokens-per-second")
+        stub = answer.locator(".cm-content").inner_text()
+        head = stub[stub.index("def ") : stub.index("# YOUR CODE HERE")].rstrip()
+        go_to(check)
+        keys.press("Control+Enter")
+        assert "is not defined yet. Run the cells above" in said(check, "tokens-per-second:")
+        go_to(answer)
+        keys.press("Control+Enter")
+        go_to(check)
+        keys.press("Control+Enter")
+        assert "not written yet" in said(check, "not written yet")
+        for number in (1, 2):
+            go_to(answer)
+            write(f"{head}\n    return 0.0")
+            go_to(check)
+            keys.press("Control+Enter")
+            assert f"not yet (try {number})" in said(check, f"(try {number})")
+        keys.press("b")  # a cell of one's own
+        write('hint("tokens-per-second")')
+        assert "Hint 1 of" in said(page.locator(".jp-Cell.jp-mod-active"), "Hint 1 of")
+        go_to(answer)
+        source = next(
+            c.source for c in Assignment("00_start_here").answered().cells if "def tokens_per_second(" in c.source
+        )
+        write(source)
+        go_to(check)
+        keys.press("Control+Enter")
+        assert "passed, 10 of 25 points" in said(check, "passed")
+        keys.press("b")
+        write("from racecourse.learn.progress import progress\n\nprogress()")
+        panel = page.locator(".jp-Cell.jp-mod-active")
+        assert "Go on with exercise 2 of set 00" in said(panel, "Go on with")
+        page.screenshot(path=tmp_path / "keyboard.png")
 
 
 def test_a_check_of_exercise_01_tells_the_learner_what_is_wrong(lab: Lab, page: Any, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ print(json.dumps([[[o.get("name") or o.output_type, o.get("text") or o.get("eval
 def test_in_a_real_kernel_the_block_follows_the_error() -> None:
     """The set-up cell runs twice, as after a new look at the top: nothing is said twice for that."""
     setup, stub, checked, wrong, broken, right = CELLS
-    cells = [setup, stub, checked, wrong, checked, setup, broken, checked, right, checked]
+    cells = [setup, stub, checked, wrong, checked, setup, broken, checked, right, checked, "del f", checked]
     run = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(cells)], capture_output=True, text=True, check=True)
     outputs = json.loads(run.stdout)
     assert [kind for kind, _ in outputs[2]] == ["error", "stdout"], "the error stays, and the block stands below it"
@@ -204,6 +204,9 @@ def test_in_a_real_kernel_the_block_follows_the_error() -> None:
     assert said.splitlines()[1].strip() == "return y / 0"
     second = "A second check, with other numbers, is worth the other 18."
     assert outputs[9] == [["stdout", f"{NAME}: passed, 12 of 30 points. {second}\n"]]
+    assert outputs[11][1][1] == (
+        f"{NAME}: name 'f' is not defined yet. Run the cells above, from the top, then this one.\n"
+    )
     state = progress.state_of(progress.events())[SET]
     assert (state.tasks[NAME].tries, state.tasks[NAME].passed) == (2, True)
 

@@ -51,6 +51,8 @@ class Watcher:
             return f"{name}: passed, {points:g} of {total:g} points.{rest}"
         if outcome == "unwritten":
             return f"{name}: not written yet. Write the answer above, run its cell, then this one."
+        if outcome == "missing":
+            return f"{name}: {str(error)[:WIDTH]} yet. Run the cells above, from the top, then this one."
         past = [event for event in progress.events() if event.notebook == self.notebook]
         tries = sum(
             e.kind == "check" and e.name == name and e.data.get("outcome") in ("failed", "raised") for e in past
@@ -66,6 +68,8 @@ def outcome_of(error: BaseException | None) -> str:
         return "passed"
     if isinstance(error, NotImplementedError):
         return "unwritten"
+    if isinstance(error, NameError) and traceback.extract_tb(error.__traceback__)[-1].name == "<module>":
+        return "missing"  # the check's own line found no answer, or none of what the set defines
     return "failed" if isinstance(error, AssertionError) else "raised"
 
 

@@ -302,8 +302,8 @@ def tries_since_help(found: Iterable[Event], name: str) -> int:
     for event in found:
         if event.name == name and event.kind in ("hint", "solution", "check"):
             failed = event.kind == "check" and event.data.get("outcome") in ("failed", "raised")
-            unwritten = event.kind == "check" and event.data.get("outcome") == "unwritten"
-            number = number + 1 if failed else number if unwritten else 0
+            no_try = event.kind == "check" and event.data.get("outcome") in ("unwritten", "missing")
+            number = number + 1 if failed else number if no_try else 0
     return number
 
 
