@@ -238,7 +238,9 @@ def test_hints_come_one_level_a_call(capsys: pytest.CaptureFixture[str]) -> None
     hints.shown.clear()
     for _ in range(4):
         hints.hint("weight-bytes")
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
+    lines = [line for line in printed if line.startswith("Hint")]
+    assert [printed.index(line) for line in printed if "solution(" in line] == [3, 3], "after the last hint, and again"
     assert [line[:12] for line in lines] == ["Hint 1 of 3:", "Hint 2 of 3:", "Hint 3 of 3:", "Hint 3 of 3:"]
     assert lines[0] != lines[1] != lines[2] and lines[2] == lines[3]
     with pytest.raises(ValueError, match="no hints for 'weight'"):

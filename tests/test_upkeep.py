@@ -22,8 +22,8 @@ from racecourse.upkeep import (
     changes,
     kept_out,
     pins,
+    run_trial,
     share,
-    tried,
     upper_bounds,
     without_upper_bounds,
 )
@@ -152,10 +152,10 @@ def test_bounds_of_ones_own_are_listed() -> None:
 
 def test_a_trial_that_fails_or_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     script = "import sys; print('it moved'); sys.exit(1)"
-    assert tried("x", [sys.executable, "-c", script], ROOT) == Trial("x", False, "it moved\n")
-    assert tried("y", [sys.executable, "-c", "pass"], ROOT).ok
+    assert run_trial("x", [sys.executable, "-c", script], ROOT) == Trial("x", False, "it moved\n")
+    assert run_trial("y", [sys.executable, "-c", "pass"], ROOT).ok
     monkeypatch.setattr(upkeep, "MINUTES", 0.01)
-    assert tried("z", [sys.executable, "-c", "import time; time.sleep(60)"], ROOT).said.startswith("not done after")
+    assert run_trial("z", [sys.executable, "-c", "import time; time.sleep(60)"], ROOT).said.startswith("not done after")
 
 
 @pytest.mark.parametrize("broken", [[], ["lesson 07"]])

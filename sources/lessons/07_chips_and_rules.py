@@ -170,7 +170,7 @@ def with_sparse_rates(chip: Chip) -> Chip:
     )
 
 
-def answer(chip: Chip, rule: str) -> str:
+def rule_says(chip: Chip, rule: str) -> str:
     """What a rule says of a chip, in a word or two."""
     found = classify(chip, rule)
     if not found.decided:
@@ -182,17 +182,17 @@ def answer(chip: Chip, rule: str) -> str:
 rows = []
 for chip in chips.values():
     wrong = with_sparse_rates(chip)
-    if any(answer(chip, rule) != answer(wrong, rule) for rule in ("2023", "2026")):
+    if any(rule_says(chip, rule) != rule_says(wrong, rule) for rule in ("2023", "2026")):
         tpp, doubled = total_processing_performance(chip), total_processing_performance(wrong)
         rows.append(
             [
                 short_name(chip.name),
                 f"{tpp:,.0f}",
-                answer(chip, "2023"),
-                answer(chip, "2026"),
+                rule_says(chip, "2023"),
+                rule_says(chip, "2026"),
                 f"{doubled:,.0f}",
-                answer(wrong, "2023"),
-                answer(wrong, "2026"),
+                rule_says(wrong, "2023"),
+                rule_says(wrong, "2026"),
             ]
         )
 print(text_table(["chip", "TPP", "2023", "2026", "sparse TPP", "2023", "2026"], rows))

@@ -206,20 +206,20 @@ def trials(python: Path, root: Path) -> Iterable[Trial]:
         if "kernelspec" not in path.parts and path.name != "__main__.py"
     )
     script = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
-    yield tried("every module can be imported", [str(python), "-c", script, *modules], root)
+    yield run_trial("every module can be imported", [str(python), "-c", script, *modules], root)
     for name in QUICK_TESTS:
         command = [str(python), "-m", "pytest", "-q", "-m", "not slow", f"tests/{name}"]
-        yield tried(name, command, root, OMP_NUM_THREADS="1")
+        yield run_trial(name, command, root, OMP_NUM_THREADS="1")
     for name in QUICK_LESSONS:
         script = (
             "import sys; from pathlib import Path; from racecourse.learn import notebooks, running; root = Path.cwd()\n"
             "source = root / 'sources/lessons' / f'{sys.argv[1]}.py'\n"
             "running.run(notebooks.convert(source, root), name=sys.argv[1], quick=True, root=root)"
         )
-        yield tried(f"lesson {name}, quick", [str(python), "-c", script, name], root)
+        yield run_trial(f"lesson {name}, quick", [str(python), "-c", script, name], root)
 
 
-def tried(what: str, command: list[str], root: Path, **variables: str) -> Trial:
+def run_trial(what: str, command: list[str], root: Path, **variables: str) -> Trial:
     try:
         run = subprocess.run(command, cwd=root, env=os.environ | variables, text=True, timeout=MINUTES * 60,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
