@@ -214,6 +214,12 @@ def test_in_a_real_kernel_the_block_follows_the_error() -> None:
 FIRST = next(iter(contents()[SET].tasks))
 
 
+def test_an_error_in_the_checks_own_line_is_not_called_the_answers() -> None:
+    with pytest.raises(TypeError) as caught:
+        exec(compile("(lambda x: x)()", "<ipython-input-3-abc>", "exec"))
+    assert check.where_it_raised(caught.value).startswith("The check ended with TypeError: ")
+
+
 def test_without_ipython_nothing_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "_watcher", None)
     monkeypatch.delitem(sys.modules, "IPython", raising=False)

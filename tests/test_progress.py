@@ -211,7 +211,9 @@ def test_colab_joins_what_two_sessions_wrote(
     monkeypatch.setenv("RACECOURSE_PROGRESS", str(tmp_path / "second/progress.db"))  # a new session
     progress.keep_on_drive()
     assert [e.name for e in events()] == ["head-norm"], "it goes on where the first one was"
+    before = path.read_bytes()
     record(kind="cell", notebook=SET, name="abc")
+    assert path.read_bytes() == before, "a cell waits for the next check or hint: Drive is slow"
     record(kind="hint", notebook=SET, name="top-p")
     monkeypatch.setenv("RACECOURSE_PROGRESS", str(tmp_path / "home/progress.db"))  # the first one is still there
     record(kind="solution", notebook=SET, name="top-p")
@@ -252,6 +254,9 @@ def test_an_evening_worked_by_hand() -> None:
 
     graded = state_of([*evening, event(9_000, "graded", "head-norm", earned=float(task.visible + task.hidden))])[SET]
     assert graded.tasks["head-norm"].points == task.visible + task.hidden and graded.seconds == state.seconds
+    full = event(9_000, "graded", "head-norm", earned=float(task.visible + task.hidden))
+    again = state_of([*evening, full, event(9_500, "check", "head-norm", outcome="passed")])[SET]
+    assert again.tasks["head-norm"].points == task.visible + task.hidden, "a look at the check takes nothing away"
 
 
 def test_quizzes_and_solutions_count() -> None:

@@ -147,7 +147,9 @@ for P, G in [(5, 4), (1, 7), (6, 2), (3, 8)]:
             f"rewards {rewards.tolist()}, valid {valid.tolist()}: expected {expected.tolist()}, got {out.tolist()}"
         )
         if valid.all():
-            assert torch.allclose(leave_one_out(rewards.clone()), expected, atol=1e-4), "without valid_PG all are valid"
+            alone = leave_one_out(rewards.clone())
+            what = f"rewards {rewards.tolist()}, no valid_PG, so that all {G} are valid and each has {G - 1} others"
+            assert torch.allclose(alone, expected, atol=1e-4), f"{what}: expected {expected.tolist()}, got {alone.tolist()}"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "leave-one-out-learn-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -247,9 +249,10 @@ for B, T, ends in [(7, 5, [2]), (1, 9, [0, 3]), (40, 8, [1, 4, 5]), (6, 1, [3, 1
             n = places[0] + 1 if places else (0 if drop else T)
             expected.append([True] * n + [False] * (T - n))
         out = written_mask(ids.clone(), list(ends), drop)
-        assert out.tolist() == expected, (
-            f"ids {ids.tolist()}, ends {ends}, drop_unended {drop}: got {out.int().tolist()}"
-        )
+        assert out.shape == (B, T), f"one entry for each id: expected {(B, T)}, got {tuple(out.shape)}"
+        for row, right, said in zip(ids.tolist(), expected, out.tolist(), strict=True):
+            what = f"ids {row}, ends {ends}, drop_unended {drop}"
+            assert said == right, f"{what}: expected {list(map(int, right))}, got {list(map(int, said))}"
 ### END HIDDEN TESTS
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "sequence-ratio-text", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -919,7 +922,7 @@ for n in (3, 8, 29):
     out = holes(dict(texts), list(truths), {name: list(row) for name, row in paid.items()})
     assert set(out) == set(expected), f"truths {truths}, paid {paid}: expected {sorted(expected)}, got {sorted(out)}"
     assert all(abs(out[name] - expected[name]) < 1e-9 for name in out), (
-        f"truths {truths}: expected {expected}, got {out}"
+        f"truths {truths}, paid {paid} (pays are numbers to be added up, 0.5 as well as 1): expected {expected}, got {out}"
     )
 ### END HIDDEN TESTS
 
