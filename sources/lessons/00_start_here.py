@@ -396,7 +396,7 @@ ledger()
 # | ten lessons, 00 to 09 | `lessons/` | read, guess, run; each builds on the ones before |
 # | an exercise set for each | `work/`, your own copy | made by `racecourse start 00_start_here`, never overwritten |
 # | the check below each answer | in the exercise notebook | it says passed, or names the mistake and counts your tries |
-# | hints, one level a call | in the exercise notebook | `hint("tokens-per-second")`; after the last, the solution on request |
+# | hints, one level a call | in the exercise notebook | `hint("tokens-per-second")`; `solution("tokens-per-second")` asks first, then shows the course's answer |
 # | your points, hidden checks included | a terminal | `racecourse check 00_start_here` |
 # | what is done, and what comes next | below, or a terminal | `progress()`, or `racecourse progress` |
 # | something does not work | a terminal | `racecourse doctor` says what, and what to do |

@@ -80,7 +80,7 @@ def solution(grade_id: str) -> None:
     except (EOFError, NotImplementedError, RuntimeError):  # a kernel that nobody sits at
         agreed = False
     if not agreed:
-        print(f'Not shown. hint("{grade_id}") gives a hint.')
+        print(f'Not shown. hint("{grade_id}") gives a hint; after the last, work the example of the statement by hand.')
         return
     text = answer_in(solution_notebook(name), grade_id)
     if text is None:
