@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import matplotlib
+import matplotlib.pyplot
 import pytest
 
 from conftest import ROOT

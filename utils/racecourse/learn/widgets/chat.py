@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_UPDATES = 0.2  # each sends the whole conversation to the browser
 SPEAKERS = {"user": "You", "assistant": "Model"}
-BLOCK = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; max-width: 50em"
+BLOCK = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; max-width: 50em; line-height: 1.5"
 
 
 def chat_panel(
@@ -103,7 +103,7 @@ class Chat:
         self._wants_stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-        wide = widgets.Layout(width="50em", max_width="100%")
+        wide = widgets.Layout(width="50em", max_width="calc(100% - 4px)")  # it has margins of 2 px
         self.conversation, self.status = widgets.HTML(), widgets.HTML()
         # A text area and not a line: its Enter is part of the value, in ipywidgets 7 and 8 alike.
         self.field = widgets.Textarea(description="Your message", placeholder="Enter sends it", rows=2, layout=wide)
@@ -116,6 +116,7 @@ class Chat:
         self.stop_button.on_click(self.stop)
         self.new_button.on_click(self.start_again)
         buttons = widgets.HBox([self.send_button, self.stop_button, self.new_button])
+        buttons.layout.flex_flow = "row wrap"
         self.panel = widgets.VBox([self.conversation, self.field, buttons, self.status])
         self.panel.observe(self._closed, names="comm")
         self._show()
