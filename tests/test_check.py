@@ -214,10 +214,16 @@ def test_in_a_real_kernel_the_block_follows_the_error() -> None:
 FIRST = next(iter(contents()[SET].tasks))
 
 
-def test_an_error_in_the_checks_own_line_is_not_called_the_answers() -> None:
-    with pytest.raises(TypeError) as caught:
-        exec(compile("(lambda x: x)()", "<ipython-input-3-abc>", "exec"))
-    assert check.where_it_raised(caught.value).startswith("The check ended with TypeError: ")
+@pytest.mark.parametrize("cell", ["<module>", "<cell line: 1>"], ids=["IPython 8 and 9", "IPython 7.34, on Colab"])
+def test_an_error_in_the_checks_own_line_is_not_called_the_answers(cell: str) -> None:
+    def error_of(source: str) -> BaseException:
+        with pytest.raises((TypeError, NameError)) as caught:
+            exec(compile(source, "<ipython-input-3-abc>", "exec").replace(co_name=cell))
+        return caught.value
+
+    assert check.where_it_raised(error_of("(lambda x: x)()")).startswith("The check ended with TypeError: ")
+    assert check.outcome_of(error_of("not_written_yet(2)")) == "missing"
+    assert check.outcome_of(error_of("def f():\n    return y\nf()")) == "raised", "in the answer it is a mistake"
 
 
 def test_without_ipython_nothing_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:

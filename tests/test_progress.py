@@ -132,6 +132,8 @@ def test_to_another_machine_and_back(kept: Path, tmp_path: Path, monkeypatch: py
         ('{"format": "racecourse progress 1", "events": [{"id": "1"}]}', "at"),
         ('{"format": "racecourse progress 1", "events": [{"id": "1", "at": NaN, "version": "", "kind": "", '
          '"notebook": "", "name": "", "data": {}}]}', "no time"),
+        ('{"format": "racecourse progress 1", "events": [{"id": "1", "version": "", "kind": "", '
+         f'"notebook": "", "name": "", "data": {{}}, "at": 1{"0" * 400}}}]}}', "no time"),
         ('{"format": "racecourse progress 1", "events": [{"id": 7, "at": 1, "version": "", "kind": "", '
          '"notebook": "", "name": "", "data": {}}]}', "no event"),
     ],
@@ -152,6 +154,28 @@ def test_a_damaged_file_is_kept_aside(kept: Path, capsys: pytest.CaptureFixture[
     aside = list(kept.parent.glob("*.damaged-*"))
     assert len(aside) == 1 and aside[0].read_bytes().startswith(b"not a database")
     assert capsys.readouterr().out.count("The file is kept as") == 1
+
+
+@pytest.mark.parametrize("garbage", ['{"outcome": "pas', b'{"outcome": "\xffpassed"}', None, "7"])
+def test_a_damaged_event_hides_no_other(kept: Path, garbage: object, capsys: pytest.CaptureFixture[str]) -> None:
+    record(kind="check", notebook=SET, name="head-norm", data={"outcome": "passed"})
+    record(kind="check", notebook=SET, name="count-parts", data={"outcome": "passed"})
+    with sqlite3.connect(kept) as file:
+        file.execute("CREATE TABLE e AS SELECT * FROM events")  # as a failing disk leaves it: no rule is kept
+        file.execute("UPDATE e SET data = CAST(? AS TEXT) WHERE name = 'count-parts'", (garbage,))
+        file.execute("DROP TABLE events")
+        file.execute("ALTER TABLE e RENAME TO events")
+    file.close()
+    assert state_of(events())[SET].tasks["head-norm"].passed
+    assert not state_of(events())[SET].tasks["count-parts"].passed
+    assert capsys.readouterr().out == ""
+
+
+def test_data_of_another_shape_is_passed_over() -> None:
+    """A later version may keep more than a number there."""
+    odd = [event(1, "hint", "count-parts", level=None), event(2, "graded", "count-parts", earned={"visible": 3})]
+    found = state_of([*odd, event(3, "check", "head-norm", outcome="passed")])[SET].tasks
+    assert found["head-norm"].passed and (found["count-parts"].hints, found["count-parts"].points) == (0, 0.0)
 
 
 def test_where_nothing_can_be_kept_one_sentence_says_so(
@@ -290,6 +314,13 @@ def test_the_panel_says_the_same_in_text_and_in_html() -> None:
         progress.progress("77")
 
 
+def test_the_next_step_of_one_set_knows_the_others() -> None:
+    """Who has begun elsewhere is not told to begin with lesson 00."""
+    record(kind="check", notebook=SET, name="head-norm", data={"outcome": "passed"})
+    last = contents()["05_reasoning_rl"]
+    assert progress.progress(last.name).next_step == f"Go on with lesson 05, {last.title}."
+
+
 def test_the_commands(tmp_path: Path) -> None:
     run = CliRunner().invoke
     record(kind="check", notebook=SET, name="head-norm", data={"outcome": "passed"})
@@ -314,7 +345,11 @@ def test_a_graders_kernel_keeps_nothing() -> None:
     from racecourse.grading.checker import NOT_THE_LEARNER, Apart
     from racecourse.learn.running import kernel_environment
 
+    setenv = pytest.importorskip("nbgrader.utils").setenv
     assert NOT_THE_LEARNER == {"RACECOURSE_PROGRESS": "off"}
     assert Apart().config.ZygoteProvisioner["env"]["RACECOURSE_PROGRESS"] == "off"
     assert kernel_environment(quick=False)["RACECOURSE_PROGRESS"] == "off"
     assert os.environ["RACECOURSE_PROGRESS"] != "off" and ROOT.is_dir()
+    with setenv(NBGRADER_EXECUTION="autograde"):  # as nbgrader itself does around each notebook
+        record(kind="check", notebook=SET, name="head-norm")
+    assert events() == []

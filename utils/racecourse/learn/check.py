@@ -68,7 +68,7 @@ def outcome_of(error: BaseException | None) -> str:
         return "passed"
     if isinstance(error, NotImplementedError):
         return "unwritten"
-    if isinstance(error, NameError) and traceback.extract_tb(error.__traceback__)[-1].name == "<module>":
+    if isinstance(error, NameError) and is_top(traceback.extract_tb(error.__traceback__)[-1]):
         return "missing"  # the check's own line found no answer, or none of what the set defines
     return "failed" if isinstance(error, AssertionError) else "raised"
 
@@ -77,12 +77,17 @@ def where_it_raised(error: BaseException | None) -> str:
     """The line of the learner's own code that an error came from; the check's own line is of no use to them."""
     said = f"{type(error).__name__}: {str(error)[:WIDTH]}"
     frames = traceback.extract_tb(error.__traceback__) if error else []
-    own = [frame for frame in frames if frame.name != "<module>" and is_cell(frame.filename)]
+    own = [frame for frame in frames if not is_top(frame) and is_cell(frame.filename)]
     if not own:
         return f"The check ended with {said}"
     frame = own[-1]
     line = linecache.getline(frame.filename, frame.lineno or 0).strip()
     return f"Line {frame.lineno} of the cell with {frame.name} ended in {said}\n    {line}"
+
+
+def is_top(frame: traceback.FrameSummary) -> bool:
+    """Whether a line is the cell's own and not a function's: Colab's IPython names it after the cell's first line."""
+    return frame.name == "<module>" or frame.name.startswith("<cell line: ")
 
 
 def is_cell(filename: str) -> bool:

@@ -55,7 +55,7 @@ def set_of(grade_id: str) -> str:
 
 def level_of(grade_id: str) -> int:
     """How many hints of an exercise were given, in this session or an earlier one."""
-    levels = [e.data.get("level", 0) for e in progress.events() if e.kind == "hint" and e.name == grade_id]
+    levels = [int(e.number("level")) for e in progress.events() if e.kind == "hint" and e.name == grade_id]
     return max([shown.get(grade_id, 0), *levels])
 
 

@@ -33,6 +33,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS events (
     id TEXT PRIMARY KEY, at REAL NOT NULL, version TEXT NOT NULL, kind TEXT NOT NULL,
     notebook TEXT NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL)"""
 WAIT_SECONDS = 20  # for another notebook that is writing
+LARGEST = 1e12  # of any number here: beyond every clock, and NaN is not below it
 PAUSE_SECONDS = 300  # between two cells: longer, and the learner was away
 DRIVE = Path("/content/drive")
 KEPT = DRIVE / "MyDrive/racecourse/progress.json"
@@ -52,6 +53,11 @@ class Event(NamedTuple):
     name: str  # of the exercise or quiz; `code_id` of a cell
     data: dict[str, Any]
 
+    def number(self, key: str) -> float:
+        """A number of `data`; 0 where there is none, or something else."""
+        value = self.data.get(key)
+        return float(value) if isinstance(value, (int, float)) and abs(value) < LARGEST else 0.0
+
 
 # --------------------------------------------------------------------------------------------------------- the file
 
@@ -59,7 +65,7 @@ class Event(NamedTuple):
 def progress_file() -> Path | None:
     """Where events are kept; None where the learner, or a grader, wants none kept."""
     wish = os.environ.get("RACECOURSE_PROGRESS", "")
-    if wish.lower() == "off":
+    if wish.lower() == "off" or "NBGRADER_EXECUTION" in os.environ:  # nbgrader runs other people's notebooks
         return None
     if wish:
         return Path(wish).expanduser()
@@ -76,6 +82,7 @@ def progress_file() -> Path | None:
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as file, file:  # the inner `with` commits
+        file.text_factory = lambda raw: raw.decode(errors="replace")  # one bad byte hides no other event
         file.execute(TABLE)
         yield file
 
@@ -91,7 +98,7 @@ def _use(work: Any) -> Any:
                 return work(file)
         except sqlite3.OperationalError:  # locked, read-only, full
             raise
-        except sqlite3.DatabaseError:  # no database, or one that a failing disk has damaged
+        except (sqlite3.DatabaseError, UnicodeDecodeError):  # no database, or one that a failing disk has damaged
             aside = path.with_name(f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
             path.rename(aside)
             _say(f"Your progress could not be read. The file is kept as {aside}, and a new one begun.")
@@ -129,10 +136,18 @@ def _write(file: sqlite3.Connection, found: Iterable[Event]) -> int:
 
 
 def events() -> list[Event]:
-    """All that is kept, the oldest first."""
+    """All that is kept and can be read, the oldest first."""
     select = f"SELECT {', '.join(COLUMNS)} FROM events ORDER BY at, id"
     rows = _use(lambda file: file.execute(select).fetchall()) or []
-    return [Event._make([*row[:-1], json.loads(row[-1])]) for row in rows]
+    return [event for row in rows if (event := _readable(row)) is not None]
+
+
+def _readable(row: tuple[Any, ...]) -> Event | None:
+    """A row's event; None where a failing disk has changed it, since the others are still good."""
+    try:
+        return _checked(dict(zip(COLUMNS, [*row[:-1], json.loads(row[-1])], strict=True)))
+    except (ValueError, TypeError):
+        return None
 
 
 # ---------------------------------------------------------------------------------------- to another machine and back
@@ -177,9 +192,9 @@ def _checked(entry: dict[str, Any]) -> Event:
     texts = (event.id, event.version, event.kind, event.notebook, event.name)
     if not all(isinstance(text, str) for text in texts) or not event.id or not isinstance(event.data, dict):
         raise ValueError(f"this is no event: {str(entry)[:100]}")
-    if isinstance(event.at, bool) or not isinstance(event.at, (int, float)) or not math.isfinite(event.at):
-        raise ValueError(f"{event.at!r} is no time")
-    return event
+    if isinstance(event.at, bool) or not isinstance(event.at, (int, float)) or not abs(event.at) < LARGEST:
+        raise ValueError(f"{str(event.at)[:100]} is no time")
+    return event._replace(at=float(event.at))
 
 
 def keep_on_drive() -> None:
@@ -288,10 +303,10 @@ def _add(state: LessonState, event: Event) -> None:
         if outcome == "passed":
             task.passed, task.points = True, max(task.points, task.task.visible)
     elif event.kind == "graded":
-        task.points = float(event.data.get("earned", 0.0))
+        task.points = event.number("earned")
         task.passed = task.passed or task.points >= task.total
     elif event.kind == "hint":
-        task.hints = max(task.hints, int(event.data.get("level", 1)))
+        task.hints = max(task.hints, int(event.number("level")))
     elif event.kind == "solution":
         task.saw_solution = True
 
@@ -428,4 +443,4 @@ def progress(name: str | None = None) -> Panel:
     where = (
         f"Kept in {progress_file()}; nothing is sent anywhere." if progress_file() else "Nothing is kept: it is off."
     )
-    return Panel(shown, what_is_next(shown, found[-1].notebook if found else ""), where)
+    return Panel(shown, what_is_next(states, name or (found[-1].notebook if found else "")), where)
